@@ -1,0 +1,3 @@
+"""Sentiment you host yourself: the runtime."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,36 @@
+"""Logits to calibrated probabilities to labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One text's answer: the winning label, and every label's probability in label order."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+def probabilities(logits: npt.NDArray[np.floating], temperature: float) -> Float64:
+    """Softmax of logits (B, C) over the last axis at a temperature (Guo et al. 2017, eq. 9).
+
+    Computed in float64 row by row, so that a row's result does not depend on the others.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return exponents / exponents.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def scored(row: Float64, labels: Sequence[str]) -> Scored:
+    """The answer for one row of probabilities (C,)."""
+    best = int(row.argmax())
+    return Scored(labels[best], float(row[best]), dict(zip(labels, row.tolist(), strict=True)))
