@@ -1,0 +1,1 @@
+"""Fits recurrent sentiment classifiers and packs them into bundles that `service` serves."""

@@ -1,0 +1,202 @@
+"""One TOML file describes a run; here it becomes frozen, checked dataclasses."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from training.errors import ConfigError
+
+Cell = Literal["rnn", "lstm", "gru"]
+Pooling = Literal["last", "mean", "max", "attention"]
+Precision = Literal["bf16", "fp32"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+_STRICT = ConfigDict(extra="forbid")
+
+GOLDEN_TEXTS = (
+    "The battery lasts two days and the screen is gorgeous.",
+    "It broke after a week and nobody answers my e-mails.",
+    "The parcel arrived on Tuesday.",
+    "Not as bad as I feared, but I would not buy it again.",
+    "房间干净，服务热情，下次还会来。",
+    "等了两个小时才送到，菜都凉了，很失望。",
+    "会议定在周三下午三点。",
+    "屏幕不错，可是电池太差了。",
+)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataSource:
+    """One labelled data set, from files or from the Hugging Face hub.
+
+    `train`, `dev` and `test` are paths below the data folder, or, where `hub` names a
+    data set, the names of its splits. Without `dev`, a share of train is held out.
+    """
+
+    name: Name
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    language: str | None = None
+    text_column: str = "text"
+    label_column: str = "label"
+    rename_labels: Mapping[str, str] = field(default_factory=dict)
+    """Label as written in the file -> label of the run."""
+    labels: tuple[str, ...] | None = None
+    """What the set can say; by default the labels that its train rows hold."""
+    dev_share: Share = 0.05
+    part_of: str | None = None
+    """Names the set whose baseline also learns from these rows."""
+
+    @model_validator(mode="after")
+    def _has_a_split(self) -> DataSource:
+        if not (self.train or self.dev or self.test):
+            raise ValueError(f"data set {self.name!r} names none of train, dev and test")
+        return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TokenizerConfig:
+    """sentencepiece unigram with byte fallback (Kudo 2018)."""
+
+    vocab_size: Annotated[int, Field(ge=300, le=65_000)] = 24_000
+    character_coverage: Annotated[float, Field(gt=0.9, le=1)] = 0.9995
+    normalization: Literal["nmt_nfkc_cf", "nmt_nfkc", "nfkc_cf", "nfkc"] = "nmt_nfkc_cf"
+    sample_texts: Positive = 400_000
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """The network: embedding -> encoder -> pooling -> head. Sizes are in units."""
+
+    cell: Cell = "lstm"
+    embedding_size: Positive = 256
+    hidden_size: Positive = 192
+    proj_size: Annotated[int, Field(ge=0)] = 0
+    layers: Positive = 1
+    bidirectional: bool = True
+    pooling: Annotated[tuple[Pooling, ...], Field(min_length=1)] = ("max", "mean")
+    word_dropout: Share = 0.1
+    embedding_dropout: Share = 0.3
+    layer_dropout: Share = 0.2
+    head_dropout: Share = 0.3
+
+    @model_validator(mode="after")
+    def _projection_fits(self) -> ModelConfig:
+        if self.proj_size and self.cell != "lstm":
+            raise ValueError("proj_size needs cell = 'lstm'")
+        if self.proj_size >= self.hidden_size:
+            raise ValueError("proj_size must be smaller than hidden_size")
+        return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingConfig:
+    """The loop: how long, how fast, and when to stop."""
+
+    passes: Positive = 4
+    batch_tokens: Positive = 8192
+    batch_size: Positive = 256
+    max_tokens: Positive = 768
+    """Longer texts are read through a window of this many tokens, drawn anew each pass."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    warmup_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    label_smoothing: Share = 0.0
+    average_decay: Share = 0.999
+    """Of the averaged weights that are evaluated and exported; 0 turns averaging off."""
+    precision: Precision = "bf16"
+    evaluations_per_pass: Positive = 2
+    patience: Positive = 4
+    """Evaluations without a better dev score before the run stops."""
+    checkpoint_every_s: Annotated[float, Field(gt=0)] = 60.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RunConfig:
+    """A whole run."""
+
+    name: Name
+    data: Annotated[tuple[DataSource, ...], Field(min_length=1)]
+    version: str = "1"
+    description: str = ""
+    seed: int = 0
+    labels: tuple[str, ...] | None = None
+    """Order of the labels; by default all labels of the data, sorted."""
+    languages: tuple[str, ...] = ()
+    max_tokens: Positive = 8192
+    """Longest text that the bundle answers for."""
+    golden: Annotated[tuple[str, ...], Field(min_length=1)] = GOLDEN_TEXTS
+    """Texts whose probabilities go into the manifest, to be checked at every start."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> RunConfig:
+        names = [source.name for source in self.data]
+        for source in self.data:
+            if names.count(source.name) > 1:
+                raise ValueError(f"two data sets are named {source.name!r}")
+            if source.part_of is not None and source.part_of not in names:
+                raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
+        if not any(source.train for source in self.data):
+            raise ValueError("no data set names train")
+        return self
+
+
+_RUN: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
+
+
+def read_run(path: Path, overrides: Mapping[str, str] | None = None) -> RunConfig:
+    """Read a run file; `overrides` maps dotted fields (`training.passes`) to TOML values.
+
+    Raises ConfigError naming the field.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        for dotted, value in (overrides or {}).items():
+            _override(table, dotted, tomllib.loads(f"value = {value}")["value"])
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return parse_run(table, source=str(path))
+
+
+def parse_run(table: Mapping[str, Any], source: str = "run") -> RunConfig:
+    """A run from its parsed table. Raises ConfigError naming the field."""
+    try:
+        return _RUN.validate_python(table)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc']) or 'run'}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ConfigError(f"{source}: " + "; ".join(problems)) from error
+
+
+def run_as_dict(run: RunConfig) -> dict[str, Any]:
+    """The run as plain JSON values, the inverse of `parse_run`."""
+    return _RUN.dump_python(run, mode="json")  # type: ignore[no-any-return]
+
+
+def _override(table: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {dotted}: {parent} is not a table")
+    table[last] = value

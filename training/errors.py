@@ -1,0 +1,19 @@
+"""What goes wrong for reasons that the user can mend; the command line prints it in one line."""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """Base of the errors below."""
+
+
+class ConfigError(TrainingError):
+    """The run file is malformed; the message names the field."""
+
+
+class DataError(TrainingError):
+    """The data cannot be learnt from; the message names the file, and the row where one is."""
+
+
+class ExportError(TrainingError):
+    """The model cannot be written as ONNX, or the graph does not agree with it."""

@@ -1,0 +1,55 @@
+"""Train the sentencepiece model that training and serving share."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from random import Random
+
+import sentencepiece
+
+from training.config import TokenizerConfig
+from training.errors import DataError
+
+MAX_CHUNK_CHARS = 1000
+
+
+def train_tokenizer(texts: Sequence[str], config: TokenizerConfig, seed: int) -> bytes:
+    """A unigram model (Kudo 2018) with byte fallback, as its serialised bytes.
+
+    Ids: 0 pads, 1 is unknown; there are no sentence marks. Raises DataError when the
+    texts are too few for the vocabulary.
+    """
+    sample = list(texts)
+    Random(seed).shuffle(sample)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(_chunks(sample[: config.sample_texts])),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=config.vocab_size,
+            hard_vocab_limit=False,
+            character_coverage=config.character_coverage,
+            normalization_rule_name=config.normalization,
+            byte_fallback=True,
+            max_sentence_length=8 * MAX_CHUNK_CHARS,
+            pad_id=0,
+            unk_id=1,
+            bos_id=-1,
+            eos_id=-1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise DataError(f"tokenizer: {error}") from error
+    return model.getvalue()
+
+
+def _chunks(texts: Sequence[str]) -> list[str]:
+    """Cut long texts, which sentencepiece would skip whole; a line break ends a sentence."""
+    return [
+        line[start : start + MAX_CHUNK_CHARS]
+        for text in texts
+        for line in text.splitlines()
+        for start in range(0, len(line), MAX_CHUNK_CHARS)
+    ]
