@@ -1,0 +1,97 @@
+"""What a bundle is worth: its figures on test sets, through the graph that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from service.bundle import label_set_key
+from service.engine import Float32
+from service.model import Model
+from training.batching import Int
+from training.datasets import DataSet, Rows
+from training.metrics import Scores, score
+
+TWO_WAY = ("negative", "positive")
+
+Predict = Callable[[Rows, Sequence[str]], Int]
+"""Rows and the labels to choose among -> predicted indices (N,) into those labels."""
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Figures of one test set: two-way with neutral left out, and over all its labels."""
+
+    two_way: Scores | None
+    all_labels: Scores | None
+    """None where the set can say no more than the two ways."""
+
+
+def evaluate(model: Model, data_sets: Sequence[DataSet]) -> dict[str, SetScores]:
+    """Scores of a model on the test rows of each data set that has some."""
+    labels = model.manifest.labels
+
+    def predict(rows: Rows, among: Sequence[str]) -> Int:
+        columns = [labels.index(label) for label in among]
+        predicted: Int = logits_of(model, rows.texts)[:, columns].argmax(axis=-1)
+        return predicted
+
+    return {
+        data_set.name: score_set(data_set, predict) for data_set in data_sets if len(data_set.test)
+    }
+
+
+def score_set(data_set: DataSet, predict: Predict) -> SetScores:
+    """Both scores of one test set, whatever predicts it."""
+
+    def scores(labels: Sequence[str]) -> Scores:
+        rows = data_set.test.only(labels)
+        targets = np.array([labels.index(label) for label in rows.labels], dtype=np.int64)
+        return score(targets, predict(rows, labels), labels)
+
+    polar = set(TWO_WAY) <= set(data_set.labels)
+    return SetScores(
+        two_way=scores(TWO_WAY) if polar else None,
+        all_labels=scores(data_set.labels) if set(data_set.labels) != set(TWO_WAY) else None,
+    )
+
+
+def logits_of(model: Model, texts: Sequence[str]) -> Float32:
+    """Logits (N, C) of texts, read up to the bundle's `max_tokens`; nothing readable scores 0."""
+    encoded = model.tokenizer.encode_all(texts, threads=-1)
+    readable = [index for index, ids in enumerate(encoded) if ids]
+    logits = np.zeros((len(texts), len(model.manifest.labels)), dtype=np.float32)
+    cut = [encoded[index][: model.manifest.max_tokens] for index in readable]
+    if cut:
+        logits[readable] = model.logits_of_many(cut)
+    return logits
+
+
+def fit_temperatures(model: Model, data_sets: Sequence[DataSet]) -> dict[str, float]:
+    """Temperature per label set, fitted on the dev rows of the sets that say just these labels.
+
+    Minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
+    """
+    labels = model.manifest.labels
+    temperatures: dict[str, float] = {}
+    for label_set in {data_set.labels for data_set in data_sets}:
+        columns = [labels.index(label) for label in label_set]
+        dev = [d.dev for d in data_sets if d.labels == label_set and len(d.dev)]
+        if dev:
+            logits = np.concatenate([logits_of(model, rows.texts)[:, columns] for rows in dev])
+            targets = np.array([label_set.index(name) for rows in dev for name in rows.labels])
+            temperatures[label_set_key(label_set)] = _fit_temperature(logits, targets)
+    return dict(sorted(temperatures.items()))
+
+
+def _fit_temperature(logits: Float32, targets: npt.NDArray[np.int64]) -> float:
+    def loss(log_temperature: float) -> float:
+        log_p = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=-1)
+        return float(-log_p[np.arange(len(targets)), targets].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))

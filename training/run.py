@@ -1,0 +1,132 @@
+"""A run: from its file to trained weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from service.bundle import TOKENIZER_FILE, sha256
+from service.tokenizer import Tokenizer
+from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
+from training.config import RunConfig, run_as_dict
+from training.corpus import encode_corpus
+from training.datasets import DataSet, describe, load_data
+from training.distributed import World
+from training.errors import DataError, TrainingError
+from training.model import Classifier
+from training.tokenizer import train_tokenizer
+from training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run starts from: checked data and the tokenizer made of it."""
+
+    labels: tuple[str, ...]
+    data_sets: list[DataSet]
+    tokenizer: bytes
+
+
+@dataclass(frozen=True)
+class Trained(Prepared):
+    """What a run leaves for export."""
+
+    model: Classifier
+
+
+def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Prepared:
+    """Read and report the data; make the tokenizer, or find in `folder` the one made of them.
+
+    Raises DataError for data that cannot be learnt from.
+    """
+    labels, data_sets = load_data(run, data_folder)
+    if world.leads:
+        print(*describe(data_sets), sep="\n", flush=True)
+    digest = _digest(run_as_dict(run)["tokenizer"], [d.hashes for d in data_sets], run.seed)
+    path = folder / f"{digest[:12]}.{TOKENIZER_FILE}"
+    if world.leads and not path.exists():
+        print(f"tokenizer: training {run.tokenizer.vocab_size} pieces", flush=True)
+        texts = [text for data_set in data_sets for text in data_set.train.texts]
+        content = train_tokenizer(texts, run.tokenizer, run.seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    world.wait()
+    return Prepared(labels, data_sets, path.read_bytes())
+
+
+def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
+    """Prepare and fit, resuming what lies in `folder`.
+
+    Raises DataError for data that cannot be learnt from, TrainingError when the folder
+    holds another run, Interrupted when asked to stop.
+    """
+    prepared = prepare(run, data_folder, folder, world)
+    labels, data_sets = prepared.labels, prepared.data_sets
+    if not any(len(data_set.dev) for data_set in data_sets):
+        raise DataError("no dev rows: name a dev split or set dev_share above 0")
+    tokenizer = Tokenizer(prepared.tokenizer)
+    trainer = Trainer(
+        config=run.training,
+        model=new_model(run, labels, tokenizer),
+        train=encode_corpus(data_sets, "train", labels, tokenizer),
+        dev=encode_corpus(data_sets, "dev", labels, tokenizer),
+        folder=folder,
+        world=world,
+        seed=run.seed,
+        fingerprint=_fingerprint(run, prepared, world),
+    )
+    return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
+
+
+def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
+    """The best weights that a run has in `folder` so far.
+
+    Raises TrainingError when there are none.
+    """
+    path = folder / BEST_FILE
+    if not path.exists():
+        raise TrainingError(f"{path}: none yet; weights are kept at the first evaluation")
+    prepared = prepare(run, data_folder, folder, world)
+    model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
+    try:
+        model.load_state_dict(load(path)["model"])
+    except RuntimeError as error:
+        raise TrainingError(f"{path} is of a run with other settings: {error}") from error
+    return Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, model.eval())
+
+
+def new_model(run: RunConfig, labels: Sequence[str], tokenizer: Tokenizer) -> Classifier:
+    """An untrained network, the same for the same seed."""
+    torch.manual_seed(run.seed)
+    return Classifier(
+        run.model, tokenizer.vocab_size, len(labels), tokenizer.pad_id, tokenizer.unk_id
+    )
+
+
+def discard(folder: Path) -> None:
+    """Remove the weights that an earlier run left in the folder."""
+    for name in (CHECKPOINT_FILE, BEST_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _fingerprint(run: RunConfig, prepared: Prepared, world: World) -> str:
+    """Changes with anything that changes the weights."""
+    settings = run_as_dict(run)
+    return _digest(
+        [settings[key] for key in ("model", "training", "seed")],
+        prepared.labels,
+        [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
+        [settings["data"]],
+        sha256(prepared.tokenizer),
+        world.size,
+    )
+
+
+def _digest(*facts: object) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode())

@@ -1,0 +1,309 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import recall_score
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from training.batching import Batch, collate, cropped_lengths, exact_length_batches
+from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
+from training.config import TrainingConfig
+from training.corpus import Corpus
+from training.distributed import World
+from training.errors import TrainingError
+from training.logs import RunLog
+from training.model import Classifier
+from training.objectives import partial_label_loss
+from training.pooling import NEVER
+
+LOG_EVERY_STEPS = 20
+
+Weights = tuple[Tensor, ...] | list[Tensor]
+
+
+class Interrupted(TrainingError):  # noqa: N818 (a stop that was asked for)
+    """The run was asked to stop; its checkpoint is complete."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with the weights, all that a checkpoint needs."""
+
+    step: int = 0
+    best_score: float = -math.inf
+    best_step: int = 0
+    stale: int = 0
+    """Evaluations since the best one."""
+
+
+class Trainer:
+    """Fits a classifier, keeping the averaged weights that score best on dev.
+
+    Batches, windows and dropout are functions of (seed, pass or step, rank), so a run
+    that was killed and resumed ends with the weights of one that was not.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: Classifier,
+        train: Corpus,
+        dev: Corpus,
+        folder: Path,
+        world: World,
+        seed: int,
+        fingerprint: str,
+    ) -> None:
+        self._config, self._folder, self._world = config, folder, world
+        self._seed, self._fingerprint = seed, fingerprint
+        self._train, self._dev = train, dev
+        self._model = model.to(world.device)
+        self._parallel: nn.Module = (
+            DistributedDataParallel(self._model) if world.size > 1 else self._model
+        )
+        self._average = AveragedModel(self._model, multi_avg_fn=_moving_average(config))
+        self._read_lengths = cropped_lengths(train.store.lengths, config.max_tokens)
+        self._steps_per_pass = math.ceil(len(self._batches(0)) / world.size)
+        self._total_steps = self._steps_per_pass * config.passes
+        self._optimizer = torch.optim.AdamW(
+            self._model.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            config.learning_rate,
+            total_steps=self._total_steps + 1,
+            pct_start=config.warmup_share,
+        )
+        self._progress = Progress()
+
+    def fit(self) -> Classifier:
+        """Train to the end or until dev stops improving, and return the best weights.
+
+        Continues from a checkpoint in the folder. Raises Interrupted after SIGINT or
+        SIGTERM, once the checkpoint is on disk.
+        """
+        self._resume()
+        log = RunLog(self._folder, self._progress.step) if self._world.leads else None
+        try:
+            with _stop_requested() as stop:
+                self._loop(stop, log)
+        finally:
+            if log:
+                log.close()
+        self._world.wait()
+        self._model.load_state_dict(load(self._folder / BEST_FILE)["model"])
+        return self._model.eval()
+
+    def _loop(self, stop: list[bool], log: RunLog | None) -> None:
+        progress, config = self._progress, self._config
+        saved_at = time.monotonic()
+        evaluate_at = {
+            round(self._steps_per_pass * (n + 1) / config.evaluations_per_pass)
+            for n in range(config.evaluations_per_pass)
+        }
+        while progress.step < self._total_steps and progress.stale < config.patience:
+            number, done = divmod(progress.step, self._steps_per_pass)
+            batches = self._batches(number)
+            with self._bar(batches, number, done) as bar:
+                for index in range(done, self._steps_per_pass):
+                    self._one_step(batches, index, bar, log)
+                    if index + 1 in evaluate_at:
+                        self._judge(log)
+                    if self._world.any(stop[0]):
+                        self._save()
+                        raise Interrupted(
+                            f"stopped at step {progress.step} of {self._total_steps}; "
+                            "the same command resumes from the checkpoint"
+                        )
+                    if time.monotonic() - saved_at > config.checkpoint_every_s:
+                        self._save()
+                        saved_at = time.monotonic()
+                    if progress.stale >= config.patience:
+                        break
+        self._save()
+
+    def _one_step(self, batches: list[Batch], index: int, bar: Any, log: RunLog | None) -> None:
+        # The last round may have fewer batches than processes: it starts again from the first.
+        batch = batches[(index * self._world.size + self._world.rank) % len(batches)]
+        began = time.perf_counter()
+        loss = self._step(batch)
+        self._progress.step += 1
+        bar.update(batch.tokens * self._world.size)
+        if self._progress.step % LOG_EVERY_STEPS == 0:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} at step {self._progress.step}; "
+                    "lower training.learning_rate or training.clip_norm"
+                )
+            bar.set_postfix(loss=f"{value:.3f}")
+            if log:
+                rate = batch.tokens * self._world.size / (time.perf_counter() - began)
+                learning_rate = float(self._schedule.get_last_lr()[0])
+                values = {"loss": value, "learning_rate": learning_rate, "tokens_per_s": rate}
+                log.write("train", self._progress.step, values)
+
+    def _step(self, batch: Batch) -> Tensor:
+        config, device = self._config, self._world.device
+        draw = (self._seed, self._progress.step, self._world.rank)
+        rng = np.random.default_rng(draw)
+        torch.manual_seed(int(rng.integers(2**63)))
+        ids = torch.from_numpy(collate(self._train.store, batch, rng)).to(device)  # (B, T)
+        targets = torch.from_numpy(self._train.targets[batch.rows]).to(device)
+        sayable = torch.from_numpy(self._train.sayable[batch.rows]).to(device)
+        self._parallel.train()
+        with self._autocast():
+            logits = self._parallel(ids)
+        loss = partial_label_loss(logits, targets, sayable, config.label_smoothing)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
+        self._optimizer.step()
+        self._schedule.step()
+        if config.average_decay:
+            self._average.update_parameters(self._model)
+        return loss.detach()
+
+    def _judge(self, log: RunLog | None) -> None:
+        """Score the averaged weights on dev, keep them when best, count when not."""
+        progress = self._progress
+        model = self._average.module if self._config.average_decay else self._model
+        scores = self._dev_scores(model) if self._world.leads else {}
+        score = self._world.share(float(np.mean(list(scores.values()))) if scores else 0.0)
+        if score > progress.best_score:
+            progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
+            if self._world.leads:
+                save_atomically({"model": model.state_dict()}, self._folder / BEST_FILE)
+        else:
+            progress.stale += 1
+        if log:
+            log.write("dev", progress.step, {"mean": score, **scores})
+            tqdm.write(
+                f"step {progress.step}: dev {score:.4f}"
+                f"{' (best)' if progress.stale == 0 else ''}; "
+                + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            )
+
+    def _dev_scores(self, model: nn.Module) -> dict[str, float]:
+        """Macro recall of each data set, among the labels that it can say."""
+        corpus = self._dev
+        predicted = np.zeros(len(corpus), dtype=np.int64)
+        lengths = cropped_lengths(corpus.store.lengths, self._config.max_tokens)
+        model.eval()
+        with torch.inference_mode(), self._autocast():
+            for batch in exact_length_batches(lengths, self._config.batch_tokens, 1024):
+                ids = torch.from_numpy(collate(corpus.store, batch)).to(self._world.device)
+                logits = model(ids).cpu().numpy()
+                allowed = np.where(corpus.sayable[batch.rows], logits, NEVER)
+                predicted[batch.rows] = allowed.argmax(axis=-1)
+        return {
+            name: float(
+                recall_score(
+                    corpus.targets[rows], predicted[rows], average="macro", zero_division=0
+                )
+            )
+            for index, name in enumerate(corpus.names)
+            if (rows := corpus.members == index).any()
+        }
+
+    def _batches(self, number: int) -> list[Batch]:
+        """The batches of one pass, in order: the same in every process."""
+        config, rng = self._config, np.random.default_rng((self._seed, number))
+        return exact_length_batches(self._read_lengths, config.batch_tokens, config.batch_size, rng)
+
+    def _bar(self, batches: list[Batch], number: int, done: int) -> Any:
+        per_step = self._world.size
+        return tqdm(
+            total=sum(batch.tokens for batch in batches),
+            initial=sum(batch.tokens for batch in batches[: done * per_step]),
+            desc=f"pass {number + 1}/{self._config.passes}",
+            unit="tok",
+            unit_scale=True,
+            smoothing=0.05,
+            mininterval=0.5,
+            disable=not self._world.leads,
+        )
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self._config.precision == "bf16"
+        return torch.autocast(self._world.device.type, torch.bfloat16, enabled=enabled)
+
+    def _save(self) -> None:
+        if not self._world.leads:
+            return
+        state = {
+            "fingerprint": self._fingerprint,
+            "progress": vars(self._progress),
+            "model": self._model.state_dict(),
+            "average": self._average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        save_atomically(state, self._folder / CHECKPOINT_FILE)
+
+    def _resume(self) -> None:
+        path = self._folder / CHECKPOINT_FILE
+        if not path.exists():
+            return
+        state = load(path)
+        if state["fingerprint"] != self._fingerprint:
+            raise TrainingError(
+                f"{path} is of a run with other settings, data or code version; "
+                "pass --fresh to discard it, or another --output"
+            )
+        self._progress = Progress(**state["progress"])
+        self._model.load_state_dict(state["model"])
+        self._average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+
+
+def _moving_average(config: TrainingConfig) -> Callable[[Weights, Weights, Tensor | int], None]:
+    """Exponential moving average that follows faster at first, so that short runs profit too.
+
+    After n updates its decay is min(average_decay, (1 + n) / (10 + n)).
+    """
+
+    @torch.no_grad()
+    def update(averages: Weights, weights: Weights, updates: Tensor | int) -> None:
+        count = int(updates)
+        decay = min(config.average_decay, (1 + count) / (10 + count))
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    return update
+
+
+@contextmanager
+def _stop_requested() -> Iterator[list[bool]]:
+    """A flag that SIGINT and SIGTERM set; a second Ctrl-C stops at once."""
+    flag = [False]
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if flag[0]:
+            raise KeyboardInterrupt
+        flag[0] = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
