@@ -1,0 +1,18 @@
+"""The models that are served: bundle names to open models."""
+
+from __future__ import annotations
+
+from service.model import Model, open_model
+from service.settings import Settings, find_models_dir
+
+
+def open_models(settings: Settings) -> dict[str, Model]:
+    """Open and check every bundle that the settings name, in their order.
+
+    Raises BundleError or ProviderError with the reason for the first that cannot be served.
+    """
+    folder = find_models_dir(settings)
+    return {
+        name: open_model(folder / name, settings.provider, settings.engine_threads)
+        for name in settings.models
+    }

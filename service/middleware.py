@@ -1,0 +1,92 @@
+"""Pure ASGI middleware: the limit of a body, and the last net for a defect."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import InternalError, TooLarge
+from service.routes.errors import error_response
+
+logger = logging.getLogger(__name__)
+
+
+class BodyLimit:
+    """Refuses a body of more than `max_body_bytes`, by its header or as it streams in.
+
+    The error is raised where the body is read: a body that nobody reads harms nobody.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _content_length(scope)
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            self._check(declared)  # before the first byte, so that `Expect: 100-continue` works
+            message = await receive()
+            received += len(message.get("body", b""))
+            self._check(received)
+            return message
+
+        await self._app(scope, receive_within_limit, send)
+
+    def _check(self, body_bytes: int) -> None:
+        if body_bytes > self._max_body_bytes:
+            raise TooLarge(f"the body has more than the limit of {self._max_body_bytes} bytes")
+
+
+class DefectNet:
+    """Answers 500 for an exception that nothing else caught, and logs where it arose.
+
+    The exception's message is kept out of the log and of the answer: it may quote a text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception as error:
+            _log_defect(scope, error)
+            if not started:
+                await _internal_error()(scope, receive, send)
+
+
+def _content_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _internal_error() -> Response:
+    return error_response(InternalError("a defect of the service; it has been logged"))
+
+
+def _log_defect(scope: Scope, error: Exception) -> None:
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error(
+        "%s %s failed with %s\n%s", scope["method"], scope["path"], type(error).__name__, frames
+    )

@@ -1,0 +1,40 @@
+"""The words of the OpenAPI page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TITLE = "Sentiment"
+
+DESCRIPTION = """
+The sentiment of texts in English and Chinese, on your own machine: no text leaves it.
+
+## Quickstart
+
+```sh
+curl localhost:8000/predict --json '{"inputs": "I would buy it again."}'
+curl localhost:8000/predict --json '{"inputs": ["味道很好,分量也足。", "Never again."]}'
+```
+
+Each prediction has the most probable `label`, its `score`, and all `scores`: calibrated
+probabilities, so that of the texts with a score of 0.9 about nine in ten are right. A text
+gets the same answer, to the last bit, alone and among any others.
+
+## Errors
+
+Every error is `{"error": {"type", "message", "param"}}`: `type` is a stable name for your
+program, `message` says what is wrong and which limit holds, and `param`, where there is one,
+is the path of the field, such as `inputs.3`. `GET /info` lists the limits.
+"""
+
+TAGS: list[dict[str, Any]] = [
+    {"name": "predict", "description": "Texts to sentiments."},
+    {"name": "operations", "description": "What runs here, and whether it runs well."},
+]
+
+SWAGGER_UI: dict[str, Any] = {
+    "validatorUrl": None,  # else the page asks a validator on the internet
+    "tryItOutEnabled": True,
+    "displayRequestDuration": True,
+    "defaultModelsExpandDepth": 0,
+}

@@ -1,0 +1,212 @@
+"""The way of a text: check and tokenize -> batch -> infer -> postprocess."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from service.batcher import Answer, Batcher, BatchLimits, Clock
+from service.cpus import usable_cpus
+from service.engine import CUDA, Float32
+from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
+from service.model import Model
+from service.postprocess import Scored, scored
+from service.settings import Settings
+from service.texts import Encoded, TextLimits, encode_text
+
+PROBE_TEXT = "good 好"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One text's answer, and how the text was read."""
+
+    scored: Scored
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of a request went."""
+
+    tokenize_s: float
+    queue_s: float
+    infer_s: float
+    total_s: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answers in the order of the texts; a text that has none has its error.
+
+    The errors bear no `param`: only the caller knows the names of its fields.
+    """
+
+    model: str
+    items: list[Outcome | RequestError]
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A model, its queue and its limits."""
+
+    name: str
+    model: Model
+    batcher: Batcher
+    limits: TextLimits
+
+    def encode(self, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
+        """The tokens of each text, or why it is refused."""
+        return [self._encode(text, truncate) for text in texts]
+
+    def score(self, logits: Float32, raw_scores: bool) -> list[Scored]:
+        """The answer for each row of logits (N, C)."""
+        rows = logits.astype(np.float64) if raw_scores else self.model.probabilities(logits)
+        return [scored(row, self.model.manifest.labels) for row in rows]
+
+    def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
+        try:
+            return encode_text(self.model.tokenizer, text, self.limits, truncate)
+        except RequestError as error:
+            return error
+
+
+class Pipeline:
+    """Answers texts with one of several models, the first being the default."""
+
+    def __init__(self, lanes: Sequence[Lane], settings: Settings, clock: Clock) -> None:
+        self.lanes = {lane.name: lane for lane in lanes}
+        self.settings = settings
+        self._default = lanes[0]
+        self._clock = clock
+
+    @property
+    def default(self) -> Lane:
+        """The lane of requests that name no model."""
+        return self._default
+
+    async def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str | None = None,
+        raw_scores: bool = False,
+        truncate: bool = False,
+    ) -> Reply:
+        """The sentiment of each text, or why that text has none.
+
+        Raises NotFound for an unknown model, TooLarge for too many texts, Overloaded,
+        Unavailable and DeadlineExceeded for the request as a whole.
+        """
+        lane = self._find_lane(model)
+        self._check_count(texts)
+        started_s = self._clock()
+        async with self._deadline():
+            encoded = await asyncio.to_thread(lane.encode, texts, truncate)
+            tokenized_s = self._clock()
+            answer = await _submit(lane.batcher, encoded)
+        items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
+        timing = Timing(
+            tokenize_s=tokenized_s - started_s,
+            queue_s=answer.queue_s if answer else 0.0,
+            infer_s=answer.infer_s if answer else 0.0,
+            total_s=self._clock() - started_s,
+        )
+        return Reply(lane.name, items, timing)
+
+    async def probe(self) -> None:
+        """Run every model on a real text; raise Unavailable when one does not answer.
+
+        Past the queue: a long queue is no reason to be taken out of service.
+        """
+        for lane in self.lanes.values():
+            if lane.batcher.closed:
+                raise Unavailable("the service is stopping")
+            async with self._deadline():
+                if not await asyncio.to_thread(_answers, lane.model):
+                    raise Unavailable(f"model {lane.name} does not answer")
+
+    def _find_lane(self, name: str | None) -> Lane:
+        if name is None:
+            return self._default
+        if name not in self.lanes:
+            available = ", ".join(self.lanes)
+            raise NotFound(f"there is no such model; available: {available}", "model")
+        return self.lanes[name]
+
+    def _check_count(self, texts: Sequence[str]) -> None:
+        limit = self.settings.max_inputs
+        if len(texts) > limit:
+            raise TooLarge(f"the request has {len(texts)} texts, the limit is {limit}", "inputs")
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        timeout_ms = self.settings.timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
+
+
+@asynccontextmanager
+async def open_pipeline(
+    settings: Settings, models: Mapping[str, Model], clock: Clock = perf_counter
+) -> AsyncIterator[Pipeline]:
+    """A pipeline over open models; leaving answers what runs and refuses the rest."""
+    workers = settings.workers or _default_workers(models)
+    with ThreadPoolExecutor(workers, thread_name_prefix="engine") as executor:
+        lanes = [
+            _open_lane(name, model, settings, executor, workers, clock)
+            for name, model in models.items()
+        ]
+        try:
+            yield Pipeline(lanes, settings, clock)
+        finally:
+            for lane in lanes:
+                await lane.batcher.close()
+
+
+def _open_lane(
+    name: str, model: Model, settings: Settings, executor: Executor, workers: int, clock: Clock
+) -> Lane:
+    batch_limits = BatchLimits(
+        settings.max_batch_tokens, settings.max_batch_size, settings.max_queue_tokens
+    )
+    max_tokens = min(settings.max_tokens, model.manifest.max_tokens)
+    batcher = Batcher(model.logits, batch_limits, executor, workers, clock)
+    return Lane(name, model, batcher, TextLimits(settings.max_text_chars, max_tokens))
+
+
+def _default_workers(models: Mapping[str, Model]) -> int:
+    # A GPU runs one batch well, and two at once no better.
+    on_cuda = any(model.engine.provider == CUDA for model in models.values())
+    return 1 if on_cuda else usable_cpus()
+
+
+async def _submit(batcher: Batcher, encoded: Sequence[Encoded | RequestError]) -> Answer | None:
+    texts = [item.ids for item in encoded if isinstance(item, Encoded)]
+    return await batcher.submit(texts) if texts else None
+
+
+def _join(
+    encoded: Sequence[Encoded | RequestError], answers: Sequence[Scored]
+) -> list[Outcome | RequestError]:
+    """Put the answers back between the texts that were refused."""
+    rest = iter(answers)
+    return [Outcome(next(rest), item) if isinstance(item, Encoded) else item for item in encoded]
+
+
+def _answers(model: Model) -> bool:
+    try:
+        logits = model.logits([model.tokenizer.encode(PROBE_TEXT)])
+    except Exception:  # onnxruntime's own exceptions share no public base class
+        return False
+    return bool(np.isfinite(logits).all())

@@ -1,0 +1,81 @@
+"""What runs here, and whether it runs well."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from service import __version__
+from service.pipeline import Lane, Pipeline
+from service.routes.documented import documented_errors
+from service.routes.stages import PipelineStage
+from service.schemas import (
+    HealthResponse,
+    InfoResponse,
+    LimitsInfo,
+    ModelInfo,
+    ModelsResponse,
+)
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/", include_in_schema=False)
+async def show_docs() -> Response:
+    # Relative, so that it holds behind any proxy.
+    return RedirectResponse("docs")
+
+
+@router.get("/info", summary="The service, its default model and its limits")
+async def show_info(pipeline: PipelineStage) -> InfoResponse:
+    """Which version runs with which model and provider, and what one request may hold."""
+    default = pipeline.default
+    settings = pipeline.settings
+    limits = LimitsInfo(
+        max_inputs=settings.max_inputs,
+        max_text_chars=settings.max_text_chars,
+        max_tokens=default.limits.max_tokens,
+        max_body_bytes=settings.max_body_bytes,
+        max_queue_tokens=settings.max_queue_tokens,
+        timeout_ms=settings.timeout_ms,
+    )
+    model = _describe(default, pipeline)
+    return InfoResponse(service="sentiment", version=__version__, model=model, limits=limits)
+
+
+@router.get("/models", summary="The models that are served")
+async def list_models(pipeline: PipelineStage) -> ModelsResponse:
+    """Every model that a request can name, the default one first."""
+    lanes = pipeline.lanes.values()
+    return ModelsResponse(models=[_describe(lane, pipeline) for lane in lanes])
+
+
+@router.get("/health/live", summary="Whether the process answers")
+async def check_live() -> HealthResponse:
+    """Always 200 while the process can answer at all: restart it when this fails."""
+    return HealthResponse(status="ok")
+
+
+@router.get(
+    "/health/ready",
+    summary="Whether the models answer",
+    responses=documented_errors(503, 504),
+)
+async def check_ready(pipeline: PipelineStage) -> HealthResponse:
+    """Runs every model on a real text. 503 when one fails or the service is stopping."""
+    await pipeline.probe()
+    return HealthResponse(status="ok")
+
+
+def _describe(lane: Lane, pipeline: Pipeline) -> ModelInfo:
+    manifest = lane.model.manifest
+    return ModelInfo(
+        name=lane.name,
+        default=lane is pipeline.default,
+        bundle=manifest.name,
+        version=manifest.version,
+        labels=list(manifest.labels),
+        languages=list(manifest.languages),
+        max_tokens=lane.limits.max_tokens,
+        provider=lane.model.engine.provider,
+    )

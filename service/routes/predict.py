@@ -1,0 +1,61 @@
+"""POST /predict: texts to sentiments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request, Response
+
+from service.answers import describe_reply, format_server_timing
+from service.examples import PREDICT_EXAMPLES, PREDICTED_EXAMPLES
+from service.routes.bodies import require_json
+from service.routes.disconnect import while_connected
+from service.routes.documented import documented_errors
+from service.routes.stages import PipelineStage
+from service.schemas import PredictRequest, PredictResponse
+
+router = APIRouter(tags=["predict"])
+
+PREDICTED = {
+    "description": "One prediction per input, in order. An input that cannot be answered has "
+    "an `error` in its place.",
+    "headers": {
+        "Server-Timing": {
+            "description": "Milliseconds spent: tokenize, queue, infer and total.",
+            "schema": {"type": "string"},
+        }
+    },
+    "content": {"application/json": {"examples": PREDICTED_EXAMPLES}},
+}
+
+
+@router.post(
+    "/predict",
+    summary="The sentiment of one text or many",
+    response_model=PredictResponse,
+    response_model_exclude_none=True,
+    responses={200: PREDICTED, **documented_errors(400, 404, 413, 415, 422, 429, 503, 504)},
+    dependencies=[Depends(require_json)],
+)
+async def predict(
+    body: Annotated[PredictRequest, Body(openapi_examples=PREDICT_EXAMPLES)],
+    request: Request,
+    response: Response,
+    pipeline: PipelineStage,
+) -> PredictResponse:
+    """Send one text or a list of texts, in any mix of the model's languages.
+
+    The answer holds one prediction per input, in the order of the inputs. A text in a list
+    that cannot be answered (empty, unreadable, too long) has `{"error": …}` in its place, and
+    the others are answered. When no input at all can be answered, the request as a whole is
+    answered with the first one's error and its status.
+
+    The same text gets the same answer, to the last bit, alone and among any others.
+    """
+    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    work = pipeline.predict(
+        texts, model=body.model, raw_scores=body.raw_scores, truncate=body.truncate
+    )
+    reply = await while_connected(request, work)
+    response.headers["Server-Timing"] = format_server_timing(reply.timing)
+    return describe_reply(reply, alone=isinstance(body.inputs, str), top_k=body.top_k)

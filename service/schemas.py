@@ -1,0 +1,167 @@
+"""What the routes take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from service.errors import InvalidInput, RequestError
+
+
+class _Taken(BaseModel):
+    # Strict, so that "3" is no number and 1 no truth: a mistake is named, not guessed at.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+def _check_texts(value: object) -> str | list[str]:
+    """By hand, since pydantic's errors of a union name its branches and not the text."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise InvalidInput("must be a text or a list of texts", "inputs")
+    for index, text in enumerate(value):
+        if not isinstance(text, str):
+            raise InvalidInput("must be a text", f"inputs.{index}")
+    if not value:
+        raise InvalidInput("the list is empty; send at least one text", "inputs")
+    return value
+
+
+Texts = Annotated[
+    str | list[str],
+    PlainValidator(_check_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+
+class PredictRequest(_Taken):
+    """One text or many, in any mix of the model's languages."""
+
+    inputs: Texts = Field(description="One text, or a list of texts that are answered in order.")
+    model: str | None = Field(
+        default=None, description="Which of `GET /models` answers; the default one when left out."
+    )
+    top_k: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Keep only the k most probable labels in `scores`; all when left out.",
+    )
+    raw_scores: bool = Field(
+        default=False,
+        description="Give the model's logits in `score` and `scores` in place of probabilities.",
+    )
+    truncate: bool = Field(
+        default=False,
+        description="Read the beginning of a text that is too long, rather than refuse it.",
+    )
+
+
+class ErrorBody(_Given):
+    """What went wrong, for a program (`type`, `param`) and for a person (`message`)."""
+
+    type: str = Field(description="Stable name of the error.", examples=["invalid_input"])
+    message: str = Field(
+        description="What is wrong and which limit holds.", examples=["the text is empty"]
+    )
+    param: str | None = Field(
+        default=None,
+        description="Path of the offending field, where there is one.",
+        examples=["inputs.1"],
+    )
+
+
+class ErrorResponse(_Given):
+    """The one shape of every error."""
+
+    error: ErrorBody
+
+
+def describe_error(error: RequestError, param: str | None = None) -> ErrorResponse:
+    """An error in the one schema; `param` where it does not know its field itself."""
+    body = ErrorBody(type=error.type, message=error.message, param=error.param or param)
+    return ErrorResponse(error=body)
+
+
+class Prediction(_Given):
+    """The sentiment of one text."""
+
+    label: str = Field(description="The most probable label.")
+    score: float = Field(description="Its calibrated probability, or its logit with `raw_scores`.")
+    scores: dict[str, float] = Field(
+        description="Each label's probability (or logit), the most probable first."
+    )
+    tokens: int = Field(description="Tokens that the model read.")
+    truncated: bool = Field(description="Whether the text was cut to its beginning.")
+    original_tokens: int | None = Field(
+        default=None,
+        description="Tokens of the whole text; only when it was cut, "
+        "and left out when it passed the limit of characters.",
+    )
+
+
+class PredictResponse(_Given):
+    """One prediction per input, in order; an input that cannot be answered has an error."""
+
+    model: str = Field(description="The model that answered.")
+    predictions: list[Prediction | ErrorResponse]
+
+
+class ModelInfo(_Given):
+    """A model that is served."""
+
+    name: str = Field(description="The name to send as `model`.", examples=["default"])
+    default: bool = Field(description="Whether it answers requests that name no model.")
+    bundle: str = Field(description="Name in the bundle's manifest.", examples=["bilingual"])
+    version: str = Field(examples=["1"])
+    labels: list[str] = Field(examples=[["negative", "neutral", "positive"]])
+    languages: list[str] = Field(examples=[["en", "zh"]])
+    max_tokens: int = Field(description="Longest text it reads here, in tokens.", examples=[8192])
+    provider: str = Field(
+        description="The execution provider that really runs it.",
+        examples=["CPUExecutionProvider"],
+    )
+
+
+class ModelsResponse(_Given):
+    """The models that are served, the default one first."""
+
+    models: list[ModelInfo]
+
+
+class LimitsInfo(_Given):
+    """What one request may hold, and how long it may take."""
+
+    max_inputs: int
+    max_text_chars: int
+    max_tokens: int
+    max_body_bytes: int
+    max_queue_tokens: int
+    timeout_ms: int
+
+
+class InfoResponse(_Given):
+    """The service, its default model and its limits."""
+
+    service: str = Field(examples=["sentiment"])
+    version: str = Field(examples=["0.1.0"])
+    model: ModelInfo
+    limits: LimitsInfo
+
+
+class HealthResponse(_Given):
+    """A sign of life."""
+
+    status: str = Field(examples=["ok"])

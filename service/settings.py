@@ -1,0 +1,144 @@
+"""The settings: one definition, read from the environment and from flags."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.engine import Provider
+
+ENV_PREFIX = "SENTIMENT_"
+BUNDLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _split_commas(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not BUNDLE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no bundle name: letters, digits and . _ - only")
+    if len(set(names)) != len(names):
+        raise ValueError(f"a name repeats in {','.join(names)}")
+    return names
+
+
+BundleNames = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_check_names)
+]
+
+
+class Settings(BaseSettings):
+    """What can be set, each as `SENTIMENT_<NAME>` and as a flag of `sentiment serve`.
+
+    Immutable, and passed to whoever needs it. Raises pydantic's ValidationError, naming
+    the setting and its limits, for a value that cannot be.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[^/\s]+)*$",
+        description="Path that a proxy strips before it passes requests on, such as /sentiment.",
+    )
+    models_dir: Path | None = Field(
+        default=None,
+        description="Folder that holds the bundles, one folder each. "
+        "Left out: the one that comes with the service.",
+    )
+    models: BundleNames = Field(
+        default=("default",),
+        min_length=1,
+        description="Names of the bundles to serve, separated by commas; "
+        "the first answers requests that name none.",
+    )
+    provider: Provider = Field(
+        default="auto",
+        description="What runs the model: cpu, cuda (refuses to start without it), "
+        "or auto, which takes CUDA where it is really there.",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Engine runs side by side. Left out: one per CPU, or one on CUDA.",
+    )
+    engine_threads: int = Field(
+        default=1, ge=1, le=256, description="Threads within one engine run; workers scale better."
+    )
+    max_inputs: int = Field(default=1024, ge=1, le=100_000, description="Texts in one request.")
+    max_tokens: int = Field(
+        default=8192,
+        ge=1,
+        le=1_000_000,
+        description="Tokens of one text; the smaller of this and the bundle's limit holds.",
+    )
+    max_text_chars: int = Field(
+        default=131_072,
+        ge=1,
+        le=16_777_216,
+        description="Characters of one text, before tokenizing.",
+    )
+    max_body_bytes: int = Field(
+        default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Bytes of a request's body."
+    )
+    max_batch_tokens: int = Field(
+        default=16_384,
+        ge=1,
+        le=16_777_216,
+        description="Tokens of one engine run, padding included; a longer text runs alone.",
+    )
+    max_batch_size: int = Field(default=64, ge=1, le=4096, description="Texts in one engine run.")
+    max_queue_tokens: int = Field(
+        default=1_048_576,
+        ge=1,
+        le=1024**3,
+        description="Tokens that may wait; what would pass it is refused with 429.",
+    )
+    timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        le=3_600_000,
+        description="Milliseconds until a request that is not answered gets 504.",
+    )
+    shutdown_timeout_s: int = Field(
+        default=30, ge=0, le=3600, description="Seconds that requests in flight get when stopping."
+    )
+    log_level: str = Field(
+        default="info",
+        pattern="^(critical|error|warning|info|debug)$",
+        description="Least level logged: critical, error, warning, info or debug.",
+    )
+
+
+def env_name(field: str) -> str:
+    """The environment variable of a setting: `port` is SENTIMENT_PORT."""
+    return f"{ENV_PREFIX}{field.upper()}"
+
+
+def flag_name(field: str) -> str:
+    """The flag of a setting: `models_dir` is --models-dir."""
+    return f"--{field.replace('_', '-')}"
+
+
+def find_models_dir(settings: Settings) -> Path:
+    """The folder of bundles: the one set, else the installed one, else the checkout's."""
+    if settings.models_dir is not None:
+        return settings.models_dir
+    package = Path(__file__).resolve().parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.batcher import Answer, Batcher, BatchLimits
+from service.engine import Float32
+from service.errors import Overloaded, TooLarge, Unavailable
+from service.model import Model
+from tests.service.fakes import SECRET, EchoRun, FakeClock, ManualExecutor
+
+pytestmark = pytest.mark.anyio
+LIMITS = BatchLimits(max_batch_tokens=100, max_batch_size=4, max_queue_tokens=200)
+
+
+class Bench:
+    """A batcher whose engine runs when the test says so."""
+
+    def __init__(self, limits: BatchLimits = LIMITS, workers: int = 1, run: Any = None) -> None:
+        self.run = run or EchoRun()
+        self.executor = ManualExecutor()
+        self.clock = FakeClock()
+        self.batcher = Batcher(self.run, limits, self.executor, workers, self.clock)
+
+    async def submit(self, *texts: list[int]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self.batcher.submit(texts))
+        await settle()
+        return task
+
+    async def run_next(self) -> None:
+        self.executor.run_next()
+        await settle()
+
+    async def run_all(self) -> None:
+        while self.executor.calls:
+            await self.run_next()
+
+
+async def settle() -> None:
+    """Let everything on the event loop that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_idle_batcher_runs_a_text_at_once() -> None:
+    bench = Bench()
+    task = await bench.submit([7, 8])
+    assert len(bench.executor.calls) == 1
+    await bench.run_next()
+    assert (await task).logits.tolist() == [[7, 2]]
+
+
+async def test_what_queued_while_the_engine_ran_runs_together() -> None:
+    bench = Bench()
+    tasks = [await bench.submit([number]) for number in range(1, 5)]
+    await bench.run_all()
+    assert bench.run.batches == [[[1]], [[2], [3], [4]]]
+    assert [(await task).logits[0, 0] for task in tasks] == [1, 2, 3, 4]
+
+
+async def test_workers_run_side_by_side() -> None:
+    bench = Bench(workers=2)
+    for number in range(3):
+        await bench.submit([number + 1])
+    assert len(bench.executor.calls) == 2
+
+
+async def test_an_oversized_request_is_split_and_put_back_in_order() -> None:
+    bench = Bench()
+    texts = [[number] * length for number, length in enumerate([30, 2, 60, 1, 9, 4, 7], start=1)]
+    task = await bench.submit(*texts)
+    await bench.run_all()
+    assert len(bench.run.batches) > 1
+    assert (await task).logits.tolist() == [[text[0], len(text)] for text in texts]
+
+
+async def test_the_batch_of_the_oldest_text_runs_first() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    await bench.submit([2] * 90)
+    await bench.submit([3])
+    await bench.run_all()
+    assert [batch[0][0] for batch in bench.run.batches] == [1, 2, 3]
+
+
+async def test_a_request_is_refused_whole_when_the_queue_is_full() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    await bench.submit([2] * 90, [2] * 90)
+    with pytest.raises(Overloaded, match="180 tokens wait and 30 more would pass the limit of 200"):
+        await bench.batcher.submit([[3] * 10, [3] * 20])
+    assert bench.batcher.waiting_tokens == 180
+
+
+async def test_room_comes_back_as_texts_run() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    await bench.submit([2] * 90, [2] * 90)
+    await bench.run_next()
+    task = await bench.submit([3] * 100)
+    await bench.run_all()
+    assert (await task).logits.tolist() == [[3, 100]]
+    assert bench.batcher.waiting_tokens == 0
+
+
+async def test_a_request_that_could_never_wait_is_too_large() -> None:
+    with pytest.raises(TooLarge, match="has 201 tokens, the limit is 200") as caught:
+        await Bench().batcher.submit([[1] * 201])
+    assert caught.value.param == "inputs"
+
+
+async def test_batcher_drops_cancelled_requests() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    gone = await bench.submit([2], [3])
+    stays = await bench.submit([4])
+    gone.cancel()
+    await settle()
+    assert bench.batcher.waiting_tokens == 1
+    await bench.run_all()
+    assert bench.run.batches == [[[1]], [[4]]]
+    assert (await stays).logits.tolist() == [[4, 1]]
+
+
+async def test_cancelling_a_running_request_harms_none_beside_it() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    gone, stays = await bench.submit([2]), await bench.submit([3])
+    await bench.run_next()
+    gone.cancel()
+    await settle()
+    await bench.run_all()
+    assert (await stays).logits.tolist() == [[3, 1]]
+
+
+async def test_a_failing_engine_fails_only_its_batch(caplog: pytest.LogCaptureFixture) -> None:
+    echo = EchoRun()
+
+    def run(texts: Sequence[Sequence[int]]) -> Float32:
+        if any(text[0] == 13 for text in texts):
+            raise RuntimeError(SECRET)
+        return echo(texts)
+
+    bench = Bench(run=run)
+    first = await bench.submit([1])
+    doomed = await bench.submit([13])
+    await bench.run_next()
+    after = await bench.submit([2])
+    with caplog.at_level(logging.ERROR):
+        await bench.run_all()
+    assert (await first).logits.tolist() == [[1, 1]]
+    assert (await after).logits.tolist() == [[2, 1]]
+    with pytest.raises(Unavailable, match="the model could not run"):
+        await doomed
+    assert "RuntimeError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_a_failed_batch_drops_the_rest_of_its_request() -> None:
+    def run(texts: Sequence[Sequence[int]]) -> Float32:
+        raise RuntimeError
+
+    bench = Bench(run=run)
+    task = await bench.submit([1] * 80, [2] * 60, [3])
+    await bench.run_next()
+    with pytest.raises(Unavailable):
+        await task
+    assert bench.executor.calls == []
+    assert bench.batcher.waiting_tokens == 0
+
+
+async def test_closing_answers_what_runs_and_refuses_the_rest() -> None:
+    bench = Bench()
+    running, waiting = await bench.submit([1]), await bench.submit([2])
+    closing = asyncio.create_task(bench.batcher.close())
+    await settle()
+    assert not closing.done()
+    with pytest.raises(Unavailable, match="stopping"):
+        await waiting
+    with pytest.raises(Unavailable, match="stopping"):
+        await bench.batcher.submit([[3]])
+    await bench.run_next()
+    await closing
+    assert (await running).logits.tolist() == [[1, 1]]
+
+
+async def test_the_answer_tells_waiting_from_running() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    task = await bench.submit([2])
+    bench.clock.now_s = 3.0
+    await bench.run_next()
+    bench.clock.now_s = 5.0
+    await bench.run_next()
+    answer = await task
+    assert (answer.queue_s, answer.infer_s) == (3.0, 2.0)
+
+
+async def test_the_same_text_gets_the_same_bits_in_any_batch(model: Model) -> None:
+    text = model.tokenizer.encode("The room was spotless.")
+    others = [[4 + number] * (1 + number) for number in range(12)]
+    bench = Bench(run=model.logits)
+    alone = await bench.submit(text)
+    await bench.run_all()
+    crowd = await bench.submit(*others[:5], text, *others[5:])
+    await bench.run_all()
+    assert (await alone).logits[0].tobytes() == (await crowd).logits[5].tobytes()
+    assert np.isfinite((await crowd).logits).all()
