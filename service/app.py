@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from service import __version__, openapi
 from service.catalog import open_models
+from service.heartbeat import Heartbeats, keep_watch
 from service.middleware import BodyLimit, DefectNet
 from service.model import Model
 from service.pipeline import Pipeline, open_pipeline
@@ -19,17 +20,25 @@ from service.routes.errors import install_error_handlers
 from service.settings import Settings
 
 
-def create_app(settings: Settings, models: Mapping[str, Model] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    models: Mapping[str, Model] | None = None,
+    heartbeats: Heartbeats | None = None,
+    slot: int = 0,
+) -> FastAPI:
     """The service over `models`, which are opened at start from the settings when left out.
 
-    Starting raises BundleError or ProviderError with the reason when one cannot be served.
+    With `heartbeats` it shows that it is alive, as the process of `slot`. Starting raises BundleError or ProviderError with the reason when one cannot be served.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Pipeline]]:
         opened = await asyncio.to_thread(open_models, settings) if models is None else models
         async with open_pipeline(settings, opened) as pipeline:
+            watch = keep_watch(pipeline, heartbeats or Heartbeats(1), slot, settings.hang_timeout_s)
+            watching = asyncio.create_task(watch)
             yield {"pipeline": pipeline}
+            watching.cancel()
 
     app = FastAPIOffline(
         title=openapi.TITLE,

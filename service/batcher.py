@@ -1,24 +1,26 @@
 """The queue: admission, cancellation and dispatch of texts to the engine.
 
-No timer delays a text. While the engine runs, texts wait; when a worker is free, all
-that wait are planned anew and the batch that holds the oldest text runs.
+No timer delays a text. What waits is planned into the cheapest batches; a short batch runs
+on the event loop itself, which is faster than handing it to a thread and back, and a long
+one in a thread, where it holds up nobody. Planned anew whenever something has arrived.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import traceback
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 
 from service.engine import Float32
 from service.errors import Overloaded, TooLarge, Unavailable
-from service.planner import plan
+from service.planner import BatchBudget, CostModel, plan
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +33,13 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How much runs at once and how much may wait."""
+    """How much runs at once, how much may wait, and what runs on the event loop."""
 
-    max_batch_tokens: int
-    max_batch_size: int
+    budget: BatchBudget
     max_queue_tokens: int
+    max_queue_texts: int
+    inline_s: float
+    """Batches that are expected to take no longer run on the event loop."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class _Request:
     done: asyncio.Future[None]
     rows: list[Float32 | None]
     unanswered: int
+    waiting_texts: int
     waiting_tokens: int
     admitted_s: float
     started_s: float | None = None
@@ -63,30 +68,67 @@ class _Request:
 class _Waiting:
     """One text that waits, and where its answer belongs."""
 
+    number: int
     ids: TokenIds
     request: _Request
     row: int
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A batch that runs in a thread, and since when."""
+
+    texts: list[_Waiting]
+    started_s: float
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Texts that are planned to run together, and for how long."""
+
+    texts: list[_Waiting]
+    run_s: float
+    oldest_s: float
+
+    def response_ratio(self, now_s: float) -> float:
+        """How many times its own run the oldest text waits (Hansen 1971, HRRN).
+
+        Short batches go first; a long one's turn comes as it waits, so none starves.
+        """
+        return (now_s - self.oldest_s) / self.run_s
+
+
 class Batcher:
     """Brings the texts of concurrent requests together in batches.
 
-    `run` takes token ids and gives logits (B, C); it is called in `executor`, by at most
-    `workers` threads at once. Everything else happens on the event loop, so that no lock
-    is needed. A text's answer does not depend on which others it ran with.
+    `run` takes token ids and gives logits (B, C); long batches call it in `executor`, by at
+    most `workers` threads at once. Everything else happens on the event loop, so that no
+    lock is needed. A text's answer does not depend on which others it ran with.
     """
 
     def __init__(
-        self, run: RunBatch, limits: BatchLimits, executor: Executor, workers: int, clock: Clock
+        self,
+        run: RunBatch,
+        cost: CostModel,
+        limits: BatchLimits,
+        executor: Executor,
+        workers: int,
+        clock: Clock,
     ) -> None:
         self._run = run
+        self._cost = cost
         self._limits = limits
         self._executor = executor
         self._clock = clock
         self._idle_workers = workers
-        self._waiting: deque[_Waiting] = deque()
+        self._numbers = count()
+        self._waiting: dict[int, _Waiting] = {}  # in order of arrival
         self._waiting_tokens = 0
-        self._running: set[asyncio.Task[None]] = set()
+        self._waiting_texts = 0
+        self._planned: list[_Batch] = []
+        self._plan_is_stale = False
+        self._dispatch_is_due = False
+        self._running: dict[asyncio.Task[None], _Run] = {}
         self._closed = False
 
     @property
@@ -95,9 +137,19 @@ class Batcher:
         return self._waiting_tokens
 
     @property
+    def waiting_texts(self) -> int:
+        """Texts admitted and not yet running; what was cancelled no longer counts."""
+        return self._waiting_texts
+
+    @property
     def closed(self) -> bool:
         """Whether the queue takes no more texts."""
         return self._closed
+
+    def longest_run_s(self) -> float:
+        """For how long the longest of the runs in threads has been running; 0 without any."""
+        now_s = self._clock()
+        return max((now_s - run.started_s for run in self._running.values()), default=0.0)
 
     async def submit(self, texts: Sequence[TokenIds]) -> Answer:
         """The logits of a request's texts, each of at least one token.
@@ -106,13 +158,15 @@ class Batcher:
         Overloaded when it cannot now, Unavailable when the engine fails or has stopped.
         Cancelling the call, for a deadline or a client that went, drops what has not run.
         """
-        self._admit(sum(map(len, texts)))
-        request = self._enqueue(texts)
-        self._dispatch()
+        tokens = sum(map(len, texts))
+        self._admit(len(texts), tokens)
+        request = self._enqueue(texts, tokens)
+        self._make_dispatch_due()
         try:
             await request.done  # a cancelled wait cancels it, which marks its texts as dropped
         finally:
             self._waiting_tokens -= request.waiting_tokens
+            self._waiting_texts -= request.waiting_texts
         finished_s = self._clock()
         started_s = finished_s if request.started_s is None else request.started_s
         logits = np.stack([row for row in request.rows if row is not None])
@@ -121,85 +175,131 @@ class Batcher:
     async def close(self) -> None:
         """Refuse new requests, fail those that wait, and let running batches end."""
         self._closed = True
-        for text in self._waiting:
-            _fail(text.request, Unavailable("the service is stopping"))
+        self._refuse(self._waiting.values(), "the service is stopping")
         self._waiting.clear()
+        self._planned.clear()
         await asyncio.gather(*self._running)
 
-    def _admit(self, tokens: int) -> None:
-        limit = self._limits.max_queue_tokens
+    def abandon(self, reason: str) -> None:
+        """Refuse new requests and fail all others at once, those of hanging runs too."""
+        self._closed = True
+        running = [text for run in self._running.values() for text in run.texts]
+        self._refuse([*running, *self._waiting.values()], reason)
+        self._waiting.clear()
+        self._planned.clear()
+
+    def _refuse(self, texts: Iterable[_Waiting], reason: str) -> None:
+        for text in texts:
+            _fail(text.request, Unavailable(reason))
+
+    def _admit(self, texts: int, tokens: int) -> None:
         if self._closed:
             raise Unavailable("the service is stopping")
-        if tokens > limit:
-            raise TooLarge(f"the request has {tokens} tokens, the limit is {limit}", "inputs")
-        if self._waiting_tokens + tokens > limit:
-            raise Overloaded(
-                f"{self._waiting_tokens} tokens wait and {tokens} more would pass the limit "
-                f"of {limit}; try again later"
-            )
+        for unit, new, waiting, limit in (
+            ("tokens", tokens, self._waiting_tokens, self._limits.max_queue_tokens),
+            ("texts", texts, self._waiting_texts, self._limits.max_queue_texts),
+        ):
+            if new > limit:
+                raise TooLarge(f"the request has {new} {unit}, the limit is {limit}", "inputs")
+            if waiting + new > limit:
+                raise Overloaded(
+                    f"{waiting} {unit} wait and {new} more would pass the limit of {limit}; "
+                    "try again later",
+                    retry_after_s=math.ceil(1 + self._waiting_tokens * self._cost.token_s),
+                )
 
-    def _enqueue(self, texts: Sequence[TokenIds]) -> _Request:
+    def _enqueue(self, texts: Sequence[TokenIds], tokens: int) -> _Request:
         done = asyncio.get_running_loop().create_future()
-        tokens = sum(map(len, texts))
-        request = _Request(done, [None] * len(texts), len(texts), tokens, self._clock())
-        self._waiting.extend(_Waiting(ids, request, row) for row, ids in enumerate(texts))
+        size = len(texts)
+        request = _Request(done, [None] * size, size, size, tokens, self._clock())
+        for row, ids in enumerate(texts):
+            number = next(self._numbers)
+            self._waiting[number] = _Waiting(number, ids, request, row)
         self._waiting_tokens += tokens
+        self._waiting_texts += size
+        self._plan_is_stale = True
         return request
 
+    def _make_dispatch_due(self) -> None:
+        # Not at once: what else has already arrived is read first and joins the plan.
+        if not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
     def _dispatch(self) -> None:
-        while self._idle_workers and (batch := self._take_batch()):
+        self._dispatch_is_due = False
+        while batch := self._take_batch():
+            if self._is_short(batch):
+                self._run_here(batch.texts)
+                self._make_dispatch_due()  # after the loop has read what came meanwhile
+                return
             self._idle_workers -= 1
-            task = asyncio.create_task(self._run_batch(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task = asyncio.create_task(self._run_in_thread(batch.texts))
+            self._running[task] = _Run(batch.texts, self._clock())
+            task.add_done_callback(self._running.pop)
 
-    def _take_batch(self) -> list[_Waiting]:
-        """The batch of the oldest text that waits; nothing when none does."""
-        window = self._take_window()
-        if not window:
-            return []
-        lengths = [len(text.ids) for text in window]
-        batches = plan(lengths, self._limits.max_batch_tokens, self._limits.max_batch_size)
-        chosen = next(batch for batch in batches if 0 in batch)
-        rest = set(range(len(window))).difference(chosen)
-        self._waiting.extendleft(window[index] for index in sorted(rest, reverse=True))
-        batch = [window[index] for index in chosen]
-        for text in batch:
+    def _take_batch(self) -> _Batch | None:
+        """The planned batch whose turn it is among those that can run now."""
+        if self._plan_is_stale:
+            self._planned = self._make_plan()
+            self._plan_is_stale = False
+        runnable = [b for b in self._planned if self._idle_workers or self._is_short(b)]
+        if not runnable:
+            return None
+        now_s = self._clock()
+        batch = max(runnable, key=lambda planned: planned.response_ratio(now_s))
+        self._planned.remove(batch)
+        self._plan_is_stale = not self._planned  # more may wait than were planned
+        for text in batch.texts:
+            del self._waiting[text.number]
+        wanted = [text for text in batch.texts if not text.request.done.done()]
+        for text in wanted:
+            text.request.started_s = text.request.started_s or now_s
+            text.request.waiting_texts -= 1
             text.request.waiting_tokens -= len(text.ids)
+            self._waiting_texts -= 1
             self._waiting_tokens -= len(text.ids)
-        return batch
+        return _Batch(wanted, batch.run_s, batch.oldest_s) if wanted else self._take_batch()
 
-    def _take_window(self) -> list[_Waiting]:
-        """The oldest texts that still want an answer, taken off the queue."""
-        window: list[_Waiting] = []
-        while self._waiting and len(window) < PLANNED_TEXTS:
-            text = self._waiting.popleft()
-            if not text.request.done.done():
-                window.append(text)
-        return window
+    def _make_plan(self) -> list[_Batch]:
+        """The oldest texts that still want an answer, cut into batches."""
+        oldest = list(islice(self._waiting.values(), PLANNED_TEXTS))
+        window = [text for text in oldest if not text.request.done.done()]
+        if len(window) < len(oldest):
+            for text in oldest:
+                if text.request.done.done():
+                    del self._waiting[text.number]
+            return self._make_plan()
+        batches = plan([len(text.ids) for text in window], self._cost, self._limits.budget)
+        return [self._describe([window[index] for index in batch]) for batch in batches]
 
-    async def _run_batch(self, batch: list[_Waiting]) -> None:
-        started_s = self._clock()
-        for text in batch:
-            if text.request.started_s is None:
-                text.request.started_s = started_s
-        loop = asyncio.get_running_loop()
+    def _describe(self, texts: list[_Waiting]) -> _Batch:
+        run_s = self._cost.run_s(len(texts), max(len(text.ids) for text in texts))
+        return _Batch(texts, run_s, min(text.request.admitted_s for text in texts))
+
+    def _is_short(self, batch: _Batch) -> bool:
+        return batch.run_s <= self._limits.inline_s
+
+    def _run_here(self, texts: list[_Waiting]) -> None:
         try:
-            logits = await loop.run_in_executor(
-                self._executor, self._run, [text.ids for text in batch]
-            )
-            _answer(batch, logits)
+            _answer(texts, self._run([text.ids for text in texts]))
         except Exception as error:  # whatever the engine raises harms this batch only
-            _log_failure(error)
-            for text in batch:
-                _fail(text.request, Unavailable("the model could not run; try again later"))
+            _fail_batch(texts, error)
+
+    async def _run_in_thread(self, texts: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        ids = [text.ids for text in texts]
+        try:
+            _answer(texts, await loop.run_in_executor(self._executor, self._run, ids))
+        except Exception as error:  # as above
+            _fail_batch(texts, error)
         finally:
             self._idle_workers += 1
-            self._dispatch()
+            self._make_dispatch_due()
 
 
-def _answer(batch: list[_Waiting], logits: Float32) -> None:
-    for text, row in zip(batch, logits, strict=True):
+def _answer(texts: list[_Waiting], logits: Float32) -> None:
+    for text, row in zip(texts, logits, strict=True):
         request = text.request
         request.rows[text.row] = row
         request.unanswered -= 1
@@ -207,12 +307,14 @@ def _answer(batch: list[_Waiting], logits: Float32) -> None:
             request.done.set_result(None)
 
 
-def _fail(request: _Request, error: Exception) -> None:
-    if not request.done.done():
-        request.done.set_exception(error)
-
-
-def _log_failure(error: Exception) -> None:
+def _fail_batch(texts: list[_Waiting], error: Exception) -> None:
     # Without the exception's message: it may quote what it choked on, and texts are private.
     frames = "".join(traceback.format_tb(error.__traceback__))
     logger.error("a batch failed with %s\n%s", type(error).__name__, frames)
+    for text in texts:
+        _fail(text.request, Unavailable("the model could not run; try again later"))
+
+
+def _fail(request: _Request, error: Exception) -> None:
+    if not request.done.done():
+        request.done.set_exception(error)

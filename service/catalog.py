@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from service.model import Model, open_model
 from service.settings import Settings, find_models_dir
 
@@ -12,7 +14,10 @@ def open_models(settings: Settings) -> dict[str, Model]:
     Raises BundleError or ProviderError with the reason for the first that cannot be served.
     """
     folder = find_models_dir(settings)
-    return {
+    models = {
         name: open_model(folder / name, settings.provider, settings.engine_threads)
         for name in settings.models
     }
+    for model in models.values():
+        model.warm_up(perf_counter)
+    return models

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+
+# Before the import, which would start a thread that reports to onnxruntime's maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort  # noqa: E402
 
 from service.bundle import MODEL_FILE, OnnxSpec
 from service.errors import BundleError, ProviderError
@@ -43,7 +49,8 @@ class OnnxEngine:
         self, model: bytes, spec: OnnxSpec, provider: Provider = "cpu", threads: int = 1
     ) -> None:
         self._spec = spec
-        self._session = _open_session(model, provider, threads)
+        self._open = partial(_open_session, model, provider, threads)
+        self._session = self._open()
         self._check_signature()
 
     @property
@@ -60,7 +67,11 @@ class OnnxEngine:
         if len(ids) == 0 or lengths.min() < 1:
             raise ValueError("a batch needs at least one text, and each text one token")
         feed = {self._spec.ids: ids, self._spec.lengths: lengths}
-        logits: Float32 = self._session.run([self._spec.logits], feed)[0]
+        try:
+            logits: Float32 = self._session.run([self._spec.logits], feed)[0]
+        except Exception:
+            self._session = self._open()  # one that failed is not trusted with the next batch
+            raise
         return logits
 
     def _check_signature(self) -> None:

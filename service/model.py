@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,14 @@ import numpy as np
 from service.bundle import MODEL_FILE, Bundle, Manifest, read_bundle
 from service.engine import Engine, Float32, OnnxEngine, Provider, pad
 from service.errors import BundleError
-from service.planner import plan
+from service.planner import BatchBudget, CostModel, plan
 from service.postprocess import Float64, probabilities
 from service.tokenizer import Tokenizer
+from service.warmup import fit_cost
 
 GOLDEN_TOLERANCE = 1e-3  # providers and CPUs round differently, by far less than this
-OFFLINE_BATCH_TOKENS = 16384
-OFFLINE_BATCH_SIZE = 256
+OFFLINE_BUDGET = BatchBudget(tokens=16384, texts=256)
+TYPICAL_COST = CostModel(fixed_s=1e-4, step_s=3e-6, token_s=4e-6)
 
 
 class Model:
@@ -26,6 +27,7 @@ class Model:
         self.bundle = bundle
         self.tokenizer = tokenizer
         self.engine = engine
+        self.cost = TYPICAL_COST
 
     @property
     def manifest(self) -> Manifest:
@@ -39,13 +41,17 @@ class Model:
         """Logits (N, C) of any number of texts, planned into batches and put back in order."""
         result = np.empty((len(token_ids), len(self.manifest.labels)), dtype=np.float32)
         lengths = [len(ids) for ids in token_ids]
-        for batch in plan(lengths, OFFLINE_BATCH_TOKENS, OFFLINE_BATCH_SIZE):
+        for batch in plan(lengths, self.cost, OFFLINE_BUDGET):
             result[batch] = self.logits([token_ids[index] for index in batch])
         return result
 
     def probabilities(self, logits: Float32) -> Float64:
         """Calibrated probabilities (B, C) over the bundle's labels."""
         return probabilities(logits, self.manifest.temperature)
+
+    def warm_up(self, clock: Callable[[], float]) -> None:
+        """Measure what runs cost here; until then a typical machine's cost is assumed."""
+        self.cost = fit_cost(self.engine, self.manifest.unk_id, clock)
 
     def check_golden(self) -> None:
         """Run the golden texts; raise BundleError when one gives other probabilities."""

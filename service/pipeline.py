@@ -16,11 +16,13 @@ from service.cpus import usable_cpus
 from service.engine import CUDA, Float32
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
+from service.planner import BatchBudget
 from service.postprocess import Scored, scored
 from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
 PROBE_TEXT = "good 好"
+INLINE_CHARS = 4000  # some 2 ms of tokenizing
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Pipeline:
         self._check_count(texts)
         started_s = self._clock()
         async with self._deadline():
-            encoded = await asyncio.to_thread(lane.encode, texts, truncate)
+            encoded = await _encode(lane, texts, truncate)
             tokenized_s = self._clock()
             answer = await _submit(lane.batcher, encoded)
         items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
@@ -132,6 +134,15 @@ class Pipeline:
             async with self._deadline():
                 if not await asyncio.to_thread(_answers, lane.model):
                     raise Unavailable(f"model {lane.name} does not answer")
+
+    def longest_run_s(self) -> float:
+        """For how long the longest of all engine runs has been running."""
+        return max(lane.batcher.longest_run_s() for lane in self.lanes.values())
+
+    def abandon(self, reason: str) -> None:
+        """Answer whoever waits with Unavailable and take no more: an engine hangs."""
+        for lane in self.lanes.values():
+            lane.batcher.abandon(reason)
 
     def _find_lane(self, name: str | None) -> Lane:
         if name is None:
@@ -161,7 +172,7 @@ async def open_pipeline(
     settings: Settings, models: Mapping[str, Model], clock: Clock = perf_counter
 ) -> AsyncIterator[Pipeline]:
     """A pipeline over open models; leaving answers what runs and refuses the rest."""
-    workers = settings.workers or _default_workers(models)
+    workers = settings.workers or max(1, usable_cpus() // count_processes(settings, models))
     with ThreadPoolExecutor(workers, thread_name_prefix="engine") as executor:
         lanes = [
             _open_lane(name, model, settings, executor, workers, clock)
@@ -177,18 +188,30 @@ async def open_pipeline(
 def _open_lane(
     name: str, model: Model, settings: Settings, executor: Executor, workers: int, clock: Clock
 ) -> Lane:
-    batch_limits = BatchLimits(
-        settings.max_batch_tokens, settings.max_batch_size, settings.max_queue_tokens
+    on_cuda = model.engine.provider == CUDA
+    limits = BatchLimits(
+        budget=BatchBudget(settings.max_batch_tokens, settings.max_batch_size),
+        max_queue_tokens=settings.max_queue_tokens,
+        max_queue_texts=settings.max_queue_texts,
+        inline_s=0.0 if on_cuda else settings.inline_ms / 1000,
     )
     max_tokens = min(settings.max_tokens, model.manifest.max_tokens)
-    batcher = Batcher(model.logits, batch_limits, executor, workers, clock)
+    batcher = Batcher(model.logits, model.cost, limits, executor, workers, clock)
     return Lane(name, model, batcher, TextLimits(settings.max_text_chars, max_tokens))
 
 
-def _default_workers(models: Mapping[str, Model]) -> int:
-    # A GPU runs one batch well, and two at once no better.
-    on_cuda = any(model.engine.provider == CUDA for model in models.values())
-    return 1 if on_cuda else usable_cpus()
+def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
+    """How many processes serve: as set, else one per CPU; one on CUDA, which no fork survives."""
+    if any(model.engine.provider == CUDA for model in models.values()):
+        return 1
+    return settings.processes or usable_cpus()
+
+
+async def _encode(lane: Lane, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
+    # A thread costs more than what little text costs, and less than much would hold up.
+    if sum(map(len, texts)) <= INLINE_CHARS:
+        return lane.encode(texts, truncate)
+    return await asyncio.to_thread(lane.encode, texts, truncate)
 
 
 async def _submit(batcher: Batcher, encoded: Sequence[Encoded | RequestError]) -> Answer | None:

@@ -1,27 +1,94 @@
-"""Which texts run together: a pure function of their lengths."""
+"""Which texts run together: a pure function of their lengths and of what a run costs."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
-def plan(lengths: Sequence[int], max_batch_tokens: int, max_batch_size: int) -> list[list[int]]:
-    """Cut texts into batches of similar length.
+@dataclass(frozen=True)
+class CostModel:
+    """Seconds of one engine run: `fixed_s + longest * (step_s + token_s * size)`.
 
-    Texts are sorted by length and cut wherever the padded batch would pass
-    `max_batch_tokens` (longest length times texts) or `max_batch_size` texts. A text
-    that alone is over the budget is a batch by itself. Returns the indices of each
-    batch; every index appears exactly once.
+    A recurrent net takes one step after the other, so the longest text sets the number of
+    steps; a step costs something by itself, and something more for every text.
     """
+
+    fixed_s: float
+    step_s: float
+    token_s: float
+
+    def run_s(self, size: int, longest: int) -> float:
+        """Seconds that `size` texts take, padded to `longest` tokens."""
+        return self.fixed_s + longest * (self.step_s + self.token_s * size)
+
+
+@dataclass(frozen=True)
+class BatchBudget:
+    """What one run may hold; a text that alone is over `tokens` runs by itself."""
+
+    tokens: int
+    """Longest text times texts."""
+    texts: int
+
+
+def plan(lengths: Sequence[int], cost: CostModel, budget: BatchBudget) -> list[list[int]]:
+    """The cheapest way to cut texts, sorted by length, into batches within the budget.
+
+    Returns the indices of each batch, shortest texts first; every index appears once.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    starts = _cheapest_starts([lengths[index] for index in order], cost, budget)
     batches: list[list[int]] = []
-    current: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        size = len(current) + 1
-        # Sorted ascending, so the newcomer is the longest and sets the padding.
-        if current and (size > max_batch_size or size * lengths[index] > max_batch_tokens):
-            batches.append(current)
-            current = []
-        current.append(index)
-    if current:
-        batches.append(current)
+    end = len(order)
+    while end:
+        batches.append(order[starts[end] : end])
+        end = starts[end]
+    batches.reverse()
     return batches
+
+
+def _cheapest_starts(lengths: list[int], cost: CostModel, budget: BatchBudget) -> list[int]:
+    """For each end, where the last batch of the cheapest plan of `lengths[:end]` starts.
+
+    Dynamic programming over the cuts of ascending lengths. The costs satisfy the quadrangle
+    inequality: once a later start is the better one, for this end or because the earlier
+    one no longer fits the budget, it stays so for every later end. Starts therefore queue
+    up with the end from which each takes over, found by bisection: O(n log n) in all
+    (Galil & Park 1992, "Dynamic programming with convexity, concavity and sparsity").
+    """
+    count = len(lengths)
+    lows = _lowest_starts(lengths, budget)
+    totals, starts = [0.0] * (count + 1), [0] * (count + 1)
+    queue, takes_over, head = [0], [1], 0
+    for end in range(1, count + 1):
+        while head + 1 < len(queue) and takes_over[head + 1] <= end:
+            head += 1
+        start, longest = queue[head], lengths[end - 1]
+        starts[end] = start
+        totals[end] = totals[start] + cost.run_s(end - start, longest)
+        if end == count:
+            break
+        if longest == lengths[end] and lows[end + 1] <= start:
+            continue  # to cut between equal lengths never pays while they fit together
+        while True:
+            last = queue[-1]
+            cheaper_from = (totals[end] - totals[last]) / (cost.token_s * (end - last))
+            takes = bisect_left(lengths, cheaper_from, end) + 1
+            takes = min(takes, bisect_right(lows, last, end + 1))
+            if len(queue) == head + 1 or takes > takes_over[-1]:
+                break
+            queue.pop()
+            takes_over.pop()
+        queue.append(end)
+        takes_over.append(takes)
+    return starts
+
+
+def _lowest_starts(lengths: list[int], budget: BatchBudget) -> list[int]:
+    """For each end, the earliest start of a batch within the budget; never decreases."""
+    lows = [0] * (len(lengths) + 1)
+    for end, longest in enumerate(lengths, 1):
+        lows[end] = max(0, end - max(1, min(budget.texts, budget.tokens // longest)))
+    return lows

@@ -71,11 +71,19 @@ class Settings(BaseSettings):
         description="What runs the model: cpu, cuda (refuses to start without it), "
         "or auto, which takes CUDA where it is really there.",
     )
+    processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Serving processes, each with an engine of its own. "
+        "Left out: one per CPU, or one on CUDA, where more are no use.",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="Engine runs side by side. Left out: one per CPU, or one on CUDA.",
+        description="Long engine runs side by side in a process. "
+        "Left out: the CPUs shared out among the processes.",
     )
     engine_threads: int = Field(
         default=1, ge=1, le=256, description="Threads within one engine run; workers scale better."
@@ -108,6 +116,25 @@ class Settings(BaseSettings):
         ge=1,
         le=1024**3,
         description="Tokens that may wait; what would pass it is refused with 429.",
+    )
+    max_queue_texts: int = Field(
+        default=16_384,
+        ge=1,
+        le=1024**3,
+        description="Texts that may wait; what would pass it is refused with 429.",
+    )
+    inline_ms: float = Field(
+        default=8.0,
+        ge=0,
+        le=1000,
+        description="Milliseconds up to which an engine run is made on the event loop; "
+        "longer ones get a thread and hold up nobody.",
+    )
+    hang_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which an engine run counts as hung and its process is replaced.",
     )
     timeout_ms: int = Field(
         default=30_000,
