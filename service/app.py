@@ -28,7 +28,8 @@ def create_app(
 ) -> FastAPI:
     """The service over `models`, which are opened at start from the settings when left out.
 
-    With `heartbeats` it shows that it is alive, as the process of `slot`. Starting raises BundleError or ProviderError with the reason when one cannot be served.
+    With `heartbeats` it shows that it lives, as the process of `slot`. Starting raises
+    BundleError or ProviderError with the reason when a bundle cannot be served.
     """
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 # Before the import, which would start a thread that reports to onnxruntime's maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime as ort  # noqa: E402
+import onnxruntime as ort
 
 from service.bundle import MODEL_FILE, OnnxSpec
 from service.errors import BundleError, ProviderError

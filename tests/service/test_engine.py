@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -75,3 +79,14 @@ def test_cuda_without_cuda_refuses_and_auto_takes_the_cpu(model: Model) -> None:
     with pytest.raises(ProviderError, match="provider is cuda"):
         OnnxEngine(model.bundle.model, SPEC, "cuda")
     assert OnnxEngine(model.bundle.model, SPEC, "auto").provider == CPU
+
+
+def test_onnxruntime_is_told_to_report_nothing() -> None:
+    code = "import service.engine, os; print(len(os.listdir('/proc/self/task')))"
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    threads = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    # Telemetry would run in a second thread, and an upload cannot be seen from here.
+    assert threads.stdout.strip() == "1"

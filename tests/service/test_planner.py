@@ -1,35 +1,104 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planner import plan
+from service.planner import BatchBudget, CostModel, plan
 
-lengths_of_texts = st.lists(st.integers(1, 500), max_size=200)
-budgets = st.integers(1, 4000)
-sizes = st.integers(1, 64)
+lengths_of_texts = st.lists(st.integers(1, 500), max_size=60)
+costs = st.builds(
+    CostModel,
+    fixed_s=st.floats(1e-9, 1e-1),
+    step_s=st.floats(1e-9, 1e-3),
+    token_s=st.floats(1e-9, 1e-3),
+)
+budgets = st.builds(BatchBudget, tokens=st.integers(1, 4000), texts=st.integers(1, 64))
+
+COST = CostModel(fixed_s=1e-4, step_s=3e-6, token_s=4e-6)
+ROOMY = BatchBudget(tokens=16384, texts=64)
+
+
+def price(lengths: list[int], batches: list[list[int]], cost: CostModel) -> float:
+    return sum(cost.run_s(len(b), max(lengths[index] for index in b)) for b in batches)
+
+
+def fits(lengths: list[int], budget: BatchBudget) -> bool:
+    padded = len(lengths) * max(lengths)
+    return len(lengths) == 1 or (padded <= budget.tokens and len(lengths) <= budget.texts)
+
+
+def cheapest(lengths: list[int], cost: CostModel, budget: BatchBudget) -> float:
+    """The least price of any cut of the sorted lengths, by trying every one."""
+    ordered = sorted(lengths)
+    best = [0.0]
+    for end in range(1, len(ordered) + 1):
+        best.append(
+            min(
+                best[start] + cost.run_s(end - start, ordered[end - 1])
+                for start in range(end)
+                if fits(ordered[start:end], budget)
+            )
+        )
+    return best[-1]
+
+
+def first_come(lengths: list[int], cost: CostModel, budget: BatchBudget) -> float:
+    """The price of taking texts as they came, as many as fit."""
+    total, batch = 0.0, [lengths[0]]
+    for length in lengths[1:]:
+        if fits([*batch, length], budget):
+            batch.append(length)
+        else:
+            total += cost.run_s(len(batch), max(batch))
+            batch = [length]
+    return total + cost.run_s(len(batch), max(batch))
 
 
 def test_plan_of_nothing_is_nothing() -> None:
-    assert plan([], 100, 10) == []
+    assert plan([], COST, ROOMY) == []
 
 
-@given(lengths=lengths_of_texts, tokens=budgets, size=sizes)
-def test_every_text_runs_exactly_once(lengths: list[int], tokens: int, size: int) -> None:
-    planned = sorted(index for batch in plan(lengths, tokens, size) for index in batch)
+@given(lengths=lengths_of_texts, cost=costs, budget=budgets)
+def test_every_text_runs_exactly_once(
+    lengths: list[int], cost: CostModel, budget: BatchBudget
+) -> None:
+    planned = sorted(index for batch in plan(lengths, cost, budget) for index in batch)
     assert planned == list(range(len(lengths)))
 
 
-@given(lengths=lengths_of_texts, tokens=budgets, size=sizes)
-def test_a_batch_keeps_to_the_limits_unless_one_text_alone_passes_them(
-    lengths: list[int], tokens: int, size: int
+@given(lengths=lengths_of_texts, cost=costs, budget=budgets)
+def test_no_batch_is_over_budget_unless_one_text_alone_is(
+    lengths: list[int], cost: CostModel, budget: BatchBudget
 ) -> None:
-    for batch in plan(lengths, tokens, size):
-        padded = len(batch) * max(lengths[index] for index in batch)
-        assert len(batch) == 1 or (padded <= tokens and len(batch) <= size)
+    batches = plan(lengths, cost, budget)
+    assert all(fits([lengths[index] for index in batch], budget) for batch in batches)
 
 
-@given(lengths=lengths_of_texts, tokens=budgets, size=sizes)
-def test_texts_of_similar_length_run_together(lengths: list[int], tokens: int, size: int) -> None:
-    flat = [lengths[index] for batch in plan(lengths, tokens, size) for index in batch]
-    assert flat == sorted(lengths)
+@given(lengths=lengths_of_texts, cost=costs, budget=budgets)
+def test_no_other_cut_of_the_sorted_texts_is_cheaper(
+    lengths: list[int], cost: CostModel, budget: BatchBudget
+) -> None:
+    planned = price(lengths, plan(lengths, cost, budget), cost)
+    assert planned == pytest.approx(cheapest(lengths, cost, budget), rel=1e-9)
+
+
+@given(lengths=st.lists(st.integers(1, 4), min_size=1, max_size=60), cost=costs, budget=budgets)
+def test_many_texts_of_few_lengths_are_cut_best_too(
+    lengths: list[int], cost: CostModel, budget: BatchBudget
+) -> None:
+    planned = price(lengths, plan(lengths, cost, budget), cost)
+    assert planned == pytest.approx(cheapest(lengths, cost, budget), rel=1e-9)
+
+
+@given(lengths=lengths_of_texts.filter(bool), cost=costs, budget=budgets)
+def test_first_come_is_never_cheaper(
+    lengths: list[int], cost: CostModel, budget: BatchBudget
+) -> None:
+    planned = price(lengths, plan(lengths, cost, budget), cost)
+    assert planned <= first_come(lengths, cost, budget) * (1 + 1e-9)
+
+
+def test_a_long_text_does_not_pad_short_ones() -> None:
+    lengths = [10, 400, 12, 11]
+    assert plan(lengths, COST, ROOMY) == [[0, 3, 2], [1]]

@@ -1,0 +1,70 @@
+# The service runs from .venv, which has no torch; everything else runs from .venv-dev.
+# Both are made on first use, and again after a change of pyproject.toml.
+
+# The first of these that fits is taken: make serve PYTHON=/path/to/python3.12
+PYTHON ?= python3 python3.13 python3.12 python3.11
+# More flags for the service: make serve ARGS="--port 9000"
+ARGS ?=
+
+SERVE := .venv/bin
+DEV := .venv-dev/bin
+# First and alone, in exactly this spelling: others can resolve to another build.
+TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-install test-container lint types format clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+serve: .venv/.installed ## Serve models/default on port 8000
+	$(SERVE)/sentiment serve $(ARGS)
+
+test: .venv-dev/.installed ## Run the tests
+	$(DEV)/python -m pytest
+
+test-install: .venv-dev/.installed ## Install the package into a fresh environment and serve from it
+	$(DEV)/python -m pytest tests/contract -m install -s
+
+test-container: .venv-dev/.installed ## Build the image, start it by compose and ask it
+	$(DEV)/python -m pytest tests/container -m container -s -rs
+
+lint: .venv-dev/.installed ## Check style and format
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+
+types: .venv-dev/.installed ## Check the types
+	$(DEV)/mypy
+
+format: .venv-dev/.installed ## Format, and fix what can be fixed
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+clean: ## Remove the environments and every cache
+	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: pyproject.toml
+	@$(call make_environment,.venv)
+	$(SERVE)/python -m pip install --editable .
+	@touch $@
+
+.venv-dev/.installed: pyproject.toml
+	@$(call make_environment,.venv-dev)
+	$(DEV)/python -m pip install $(TORCH)
+	$(DEV)/python -m pip install --editable '.[train,dev]'
+	@touch $@
+
+define make_environment
+fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \
+if $(1)/bin/python -c "$$fits" 2>/dev/null && test -x $(1)/bin/pip; then exit 0; fi; \
+for python in $(PYTHON); do \
+  if $$python -c "$$fits" 2>/dev/null; then \
+    echo "Making $(1) with $$($$python --version)"; \
+    exec $$python -m venv --clear $(1); \
+  fi; \
+done; \
+echo "Python 3.11, 3.12 or 3.13 is needed, and none of these is: $(PYTHON)" >&2; \
+echo "Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+exit 1
+endef
