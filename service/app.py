@@ -35,10 +35,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Pipeline]]:
         opened = await asyncio.to_thread(open_models, settings) if models is None else models
+        beats = heartbeats or Heartbeats(1)
         async with open_pipeline(settings, opened) as pipeline:
-            watch = keep_watch(pipeline, heartbeats or Heartbeats(1), slot, settings.hang_timeout_s)
+            watch = keep_watch(pipeline, beats, slot, settings.hang_timeout_s)
             watching = asyncio.create_task(watch)
             yield {"pipeline": pipeline}
+            await pipeline.close()  # what runs may hang even now
             watching.cancel()
 
     app = FastAPIOffline(
@@ -51,7 +53,9 @@ def create_app(
         swagger_ui_parameters=openapi.SWAGGER_UI,
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_ms=settings.body_timeout_ms
+    )
     app.add_middleware(DefectNet)
     install_error_handlers(app)
     app.include_router(predict.router)

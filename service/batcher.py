@@ -13,8 +13,8 @@ import math
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from itertools import count, islice
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class _Request:
     """A request in the queue, until all its rows are there."""
 
     done: asyncio.Future[None]
+    numbers: range
     rows: list[Float32 | None]
     unanswered: int
     waiting_texts: int
@@ -121,7 +122,7 @@ class Batcher:
         self._executor = executor
         self._clock = clock
         self._idle_workers = workers
-        self._numbers = count()
+        self._next_number = 0
         self._waiting: dict[int, _Waiting] = {}  # in order of arrival
         self._waiting_tokens = 0
         self._waiting_texts = 0
@@ -165,8 +166,7 @@ class Batcher:
         try:
             await request.done  # a cancelled wait cancels it, which marks its texts as dropped
         finally:
-            self._waiting_tokens -= request.waiting_tokens
-            self._waiting_texts -= request.waiting_texts
+            self._drop(request)
         finished_s = self._clock()
         started_s = finished_s if request.started_s is None else request.started_s
         logits = np.stack([row for row in request.rows if row is not None])
@@ -211,14 +211,23 @@ class Batcher:
     def _enqueue(self, texts: Sequence[TokenIds], tokens: int) -> _Request:
         done = asyncio.get_running_loop().create_future()
         size = len(texts)
-        request = _Request(done, [None] * size, size, size, tokens, self._clock())
-        for row, ids in enumerate(texts):
-            number = next(self._numbers)
+        numbers = range(self._next_number, self._next_number + size)
+        self._next_number = numbers.stop
+        request = _Request(done, numbers, [None] * size, size, size, tokens, self._clock())
+        for row, (number, ids) in enumerate(zip(numbers, texts, strict=True)):
             self._waiting[number] = _Waiting(number, ids, request, row)
         self._waiting_tokens += tokens
         self._waiting_texts += size
         self._plan_is_stale = True
         return request
+
+    def _drop(self, request: _Request) -> None:
+        """Forget what of a request still waits, if anything does."""
+        if request.waiting_texts:
+            for number in request.numbers:
+                self._waiting.pop(number, None)
+            self._waiting_tokens -= request.waiting_tokens
+            self._waiting_texts -= request.waiting_texts
 
     def _make_dispatch_due(self) -> None:
         # Not at once: what else has already arrived is read first and joins the plan.
@@ -240,36 +249,38 @@ class Batcher:
 
     def _take_batch(self) -> _Batch | None:
         """The planned batch whose turn it is among those that can run now."""
+        while runnable := self._plan_runnable():
+            now_s = self._clock()
+            batch = max(runnable, key=lambda planned: planned.response_ratio(now_s))
+            self._planned.remove(batch)
+            self._plan_is_stale = not self._planned  # more may wait than were planned
+            if wanted := self._start(batch.texts, now_s):
+                return replace(batch, texts=wanted)
+        return None
+
+    def _plan_runnable(self) -> list[_Batch]:
         if self._plan_is_stale:
             self._planned = self._make_plan()
             self._plan_is_stale = False
-        runnable = [b for b in self._planned if self._idle_workers or self._is_short(b)]
-        if not runnable:
-            return None
-        now_s = self._clock()
-        batch = max(runnable, key=lambda planned: planned.response_ratio(now_s))
-        self._planned.remove(batch)
-        self._plan_is_stale = not self._planned  # more may wait than were planned
-        for text in batch.texts:
-            del self._waiting[text.number]
-        wanted = [text for text in batch.texts if not text.request.done.done()]
+        return [b for b in self._planned if self._idle_workers or self._is_short(b)]
+
+    def _start(self, texts: list[_Waiting], now_s: float) -> list[_Waiting]:
+        """Take texts from the queue; those that still want an answer are to run."""
+        for text in texts:
+            self._waiting.pop(text.number, None)
+        wanted = [text for text in texts if not text.request.done.done()]
         for text in wanted:
-            text.request.started_s = text.request.started_s or now_s
-            text.request.waiting_texts -= 1
-            text.request.waiting_tokens -= len(text.ids)
+            request, tokens = text.request, len(text.ids)
+            request.started_s = request.started_s or now_s
+            request.waiting_texts -= 1
+            request.waiting_tokens -= tokens
             self._waiting_texts -= 1
-            self._waiting_tokens -= len(text.ids)
-        return _Batch(wanted, batch.run_s, batch.oldest_s) if wanted else self._take_batch()
+            self._waiting_tokens -= tokens
+        return wanted
 
     def _make_plan(self) -> list[_Batch]:
-        """The oldest texts that still want an answer, cut into batches."""
-        oldest = list(islice(self._waiting.values(), PLANNED_TEXTS))
-        window = [text for text in oldest if not text.request.done.done()]
-        if len(window) < len(oldest):
-            for text in oldest:
-                if text.request.done.done():
-                    del self._waiting[text.number]
-            return self._make_plan()
+        """The oldest texts, cut into batches."""
+        window = list(islice(self._waiting.values(), PLANNED_TEXTS))
         batches = plan([len(text.ids) for text in window], self._cost, self._limits.budget)
         return [self._describe([window[index] for index in batch]) for batch in batches]
 

@@ -7,6 +7,7 @@ SentimentError
     ├── MalformedBody      the body is not JSON
     ├── NotFound           no such route or model
     ├── MethodNotAllowed   the route exists, the method does not
+    ├── BodyTimeout        the body did not come, or stopped coming
     ├── TooLarge           beyond a limit of size; the message names both numbers
     ├── UnsupportedMedia   the body is of another content type
     ├── InvalidInput       the body is JSON but not what the route takes
@@ -58,6 +59,10 @@ class MethodNotAllowed(RequestError):
     type = "method_not_allowed"
 
 
+class BodyTimeout(RequestError):
+    type = "body_timeout"
+
+
 class TooLarge(RequestError):
     type = "too_large"
 
@@ -96,6 +101,7 @@ STATUS: dict[type[RequestError], int] = {
     MalformedBody: 400,
     NotFound: 404,
     MethodNotAllowed: 405,
+    BodyTimeout: 408,
     TooLarge: 413,
     UnsupportedMedia: 415,
     InvalidInput: 422,

@@ -1,14 +1,15 @@
-"""Pure ASGI middleware: the limit of a body, and the last net for a defect."""
+"""Pure ASGI middleware: the limits of a body, and the last net for a defect."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InternalError, TooLarge
+from service.errors import BodyTimeout, InternalError, TooLarge
 from service.routes.errors import error_response
 
 logger = logging.getLogger(__name__)
@@ -17,29 +18,40 @@ logger = logging.getLogger(__name__)
 class BodyLimit:
     """Refuses a body of more than `max_body_bytes`, by its header or as it streams in.
 
-    The error is raised where the body is read: a body that nobody reads harms nobody.
+    And one of which nothing comes for `timeout_ms`, so that a stalled client holds nothing
+    for long. The error is raised where the body is read: a body that nobody reads harms nobody.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout_ms: int) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._timeout_ms = timeout_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = _content_length(scope)
-        received = 0
+        received, whole = 0, False
 
         async def receive_within_limit() -> Message:
-            nonlocal received
+            nonlocal received, whole
             self._check(declared)  # before the first byte, so that `Expect: 100-continue` works
-            message = await receive()
+            message = await (receive() if whole else self._receive_in_time(receive))
             received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             self._check(received)
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+    async def _receive_in_time(self, receive: Receive) -> Message:
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                return await receive()
+        except TimeoutError:
+            reason = f"nothing of the body came for {self._timeout_ms} ms"
+            raise BodyTimeout(reason) from None
 
     def _check(self, body_bytes: int) -> None:
         if body_bytes > self._max_body_bytes:

@@ -88,6 +88,9 @@ class Pipeline:
         self.settings = settings
         self._default = lanes[0]
         self._clock = clock
+        self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        self._probe: asyncio.Task[None] | None = None
+        self._probe_started_s = 0.0
 
     @property
     def default(self) -> Lane:
@@ -101,16 +104,18 @@ class Pipeline:
         model: str | None = None,
         raw_scores: bool = False,
         truncate: bool = False,
+        timeout_ms: int | None = None,
     ) -> Reply:
         """The sentiment of each text, or why that text has none.
 
+        `timeout_ms` is how long the client waits, where that is less than the setting.
         Raises NotFound for an unknown model, TooLarge for too many texts, Overloaded,
         Unavailable and DeadlineExceeded for the request as a whole.
         """
         lane = self._find_lane(model)
         self._check_count(texts)
         started_s = self._clock()
-        async with self._deadline():
+        async with self._deadline(timeout_ms):
             encoded = await _encode(lane, texts, truncate)
             tokenized_s = self._clock()
             answer = await _submit(lane.batcher, encoded)
@@ -126,18 +131,37 @@ class Pipeline:
     async def probe(self) -> None:
         """Run every model on a real text; raise Unavailable when one does not answer.
 
-        Past the queue: a long queue is no reason to be taken out of service.
+        Past the queue: a long queue is no reason to be taken out of service. Whoever asks
+        meanwhile shares one run, so that a model that hangs holds one thread, not many.
         """
+        if any(lane.batcher.closed for lane in self.lanes.values()):
+            raise Unavailable("the service is stopping")
+        if self._probe is None or self._probe.done():
+            self._probe_started_s = self._clock()
+            self._probe = asyncio.create_task(self._run_all())
+        async with self._deadline():
+            await asyncio.shield(self._probe)
+
+    async def _run_all(self) -> None:
+        loop = asyncio.get_running_loop()
         for lane in self.lanes.values():
-            if lane.batcher.closed:
-                raise Unavailable("the service is stopping")
-            async with self._deadline():
-                if not await asyncio.to_thread(_answers, lane.model):
-                    raise Unavailable(f"model {lane.name} does not answer")
+            if not await loop.run_in_executor(self._probe_thread, _answers, lane.model):
+                raise Unavailable(f"model {lane.name} does not answer")
 
     def longest_run_s(self) -> float:
         """For how long the longest of all engine runs has been running."""
-        return max(lane.batcher.longest_run_s() for lane in self.lanes.values())
+        runs_s = [lane.batcher.longest_run_s() for lane in self.lanes.values()]
+        if self._probe and not self._probe.done():
+            runs_s.append(self._clock() - self._probe_started_s)
+        return max(runs_s)
+
+    async def close(self) -> None:
+        """Answer what runs, refuse the rest, and take no more."""
+        for lane in self.lanes.values():
+            await lane.batcher.close()
+        if self._probe:
+            await asyncio.wait({self._probe})
+        self._probe_thread.shutdown(wait=False)
 
     def abandon(self, reason: str) -> None:
         """Answer whoever waits with Unavailable and take no more: an engine hangs."""
@@ -158,8 +182,8 @@ class Pipeline:
             raise TooLarge(f"the request has {len(texts)} texts, the limit is {limit}", "inputs")
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
-        timeout_ms = self.settings.timeout_ms
+    async def _deadline(self, requested_ms: int | None = None) -> AsyncIterator[None]:
+        timeout_ms = min(self.settings.timeout_ms, requested_ms or self.settings.timeout_ms)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 yield
@@ -178,11 +202,11 @@ async def open_pipeline(
             _open_lane(name, model, settings, executor, workers, clock)
             for name, model in models.items()
         ]
+        pipeline = Pipeline(lanes, settings, clock)
         try:
-            yield Pipeline(lanes, settings, clock)
+            yield pipeline
         finally:
-            for lane in lanes:
-                await lane.batcher.close()
+            await pipeline.close()
 
 
 def _open_lane(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging.config
-import signal
 import socket
-import sys
 from collections.abc import Mapping
 from copy import deepcopy
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -21,7 +18,7 @@ from service.heartbeat import Heartbeats
 from service.model import Model
 from service.pipeline import count_processes
 from service.settings import Settings
-from service.supervisor import listen, supervise
+from service.supervisor import exit_on_signals, listen, supervise
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +33,16 @@ def run_server(settings: Settings, models: Mapping[str, Model]) -> None:
     count = count_processes(settings, models)
     sockets = listen(settings.host, settings.port, count)
     heartbeats = Heartbeats(count)
+    on_cuda = any(model.engine.provider == CUDA for model in models.values())
     address = "{}:{}".format(*sockets[0].getsockname())
 
     def work(slot: int, sock: socket.socket) -> None:
-        _serve(settings, models, sock, heartbeats, slot)
+        # The threads of an engine do not survive a fork: then each process opens its own.
+        shared = models if settings.engine_threads == 1 or on_cuda else None
+        _serve(settings, shared, sock, heartbeats, slot)
 
     logger.info("running on http://%s with %d processes", address, count)
-    if any(model.engine.provider == CUDA for model in models.values()):
+    if on_cuda:
         work(0, sockets[0])  # CUDA does not survive a fork
         return
     gc.freeze()  # what is here now stays in memory that the processes share
@@ -60,7 +60,7 @@ def configure_logging() -> dict[str, Any]:
 
 def _serve(
     settings: Settings,
-    models: Mapping[str, Model],
+    models: Mapping[str, Model] | None,
     sock: socket.socket,
     heartbeats: Heartbeats,
     slot: int,
@@ -75,11 +75,5 @@ def _serve(
         ws="none",
         lifespan="on",
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit_quietly)
+    exit_on_signals()  # uvicorn raises the one that stopped it again when it is done
     uvicorn.Server(config).run(sockets=[sock])
-
-
-def _exit_quietly(number: int, frame: FrameType | None) -> None:
-    # uvicorn raises the signal that stopped it once more when it is done: that is success.
-    sys.exit(0)

@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Bytes of a request's body."
     )
+    body_timeout_ms: int = Field(
+        default=10_000,
+        ge=1,
+        le=3_600_000,
+        description="Milliseconds without any of a request's body until the request gets 408.",
+    )
     max_batch_tokens: int = Field(
         default=16_384,
         ge=1,
@@ -140,7 +146,8 @@ class Settings(BaseSettings):
         default=30_000,
         ge=1,
         le=3_600_000,
-        description="Milliseconds until a request that is not answered gets 504.",
+        description="Milliseconds until a request that is not answered gets 504; "
+        "a request can ask for less by the header X-Request-Timeout-Ms.",
     )
     shutdown_timeout_s: int = Field(
         default=30, ge=0, le=3600, description="Seconds that requests in flight get when stopping."

@@ -19,6 +19,10 @@ REASONS: dict[int, tuple[str, dict[str, str]]] = {
             "param": "model",
         },
     ),
+    408: (
+        "The body did not come, or stopped coming.",
+        {"type": "body_timeout", "message": "nothing of the body came for 10000 ms"},
+    ),
     413: (
         "The body, the list of texts or a text is beyond its limit.",
         {
@@ -37,7 +41,7 @@ REASONS: dict[int, tuple[str, dict[str, str]]] = {
     ),
     422: (
         "The body is JSON, but a field is unknown, of the wrong type or out of range, "
-        "or no text in it can be read.",
+        "a header is, or no text in it can be read.",
         {"type": "invalid_input", "message": "the text is empty", "param": "inputs"},
     ),
     429: (

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from service.errors import (
     STATUS,
+    BodyTimeout,
     InvalidInput,
     MalformedBody,
     MethodNotAllowed,
@@ -46,6 +47,8 @@ def error_response(
     headers = dict(headers or {})
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, BodyTimeout):
+        headers["Connection"] = "close"  # what may still come is no next request
     content = describe_error(error).model_dump(exclude_none=True)
     return JSONResponse(content, status or STATUS[type(error)], headers)
 

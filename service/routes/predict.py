@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from service.answers import describe_reply, format_server_timing
 from service.examples import PREDICT_EXAMPLES, PREDICTED_EXAMPLES
 from service.routes.bodies import require_json
+from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
 from service.routes.documented import documented_errors
 from service.routes.stages import PipelineStage
@@ -34,8 +35,9 @@ PREDICTED = {
     summary="The sentiment of one text or many",
     response_model=PredictResponse,
     response_model_exclude_none=True,
-    responses={200: PREDICTED, **documented_errors(400, 404, 413, 415, 422, 429, 503, 504)},
+    responses={200: PREDICTED, **documented_errors(400, 404, 408, 413, 415, 422, 429, 503, 504)},
     dependencies=[Depends(require_json)],
+    openapi_extra={"parameters": [TIMEOUT_PARAMETER]},
 )
 async def predict(
     body: Annotated[PredictRequest, Body(openapi_examples=PREDICT_EXAMPLES)],
@@ -54,7 +56,11 @@ async def predict(
     """
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     work = pipeline.predict(
-        texts, model=body.model, raw_scores=body.raw_scores, truncate=body.truncate
+        texts,
+        model=body.model,
+        raw_scores=body.raw_scores,
+        truncate=body.truncate,
+        timeout_ms=read_timeout_ms(request),
     )
     reply = await while_connected(request, work)
     response.headers["Server-Timing"] = format_server_timing(reply.timing)

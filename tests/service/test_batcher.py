@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,17 @@ from service.batcher import Answer, Batcher, BatchLimits
 from service.engine import Float32
 from service.errors import Overloaded, TooLarge, Unavailable
 from service.model import Model
+from service.planner import BatchBudget, CostModel
 from tests.service.fakes import SECRET, EchoRun, FakeClock, ManualExecutor
 
 pytestmark = pytest.mark.anyio
-LIMITS = BatchLimits(max_batch_tokens=100, max_batch_size=4, max_queue_tokens=200)
+COST = CostModel(fixed_s=1.0, step_s=0.001, token_s=0.01)
+LIMITS = BatchLimits(
+    budget=BatchBudget(tokens=100, texts=4),
+    max_queue_tokens=200,
+    max_queue_texts=20,
+    inline_s=0.0,
+)
 
 
 class Bench:
@@ -25,7 +34,7 @@ class Bench:
         self.run = run or EchoRun()
         self.executor = ManualExecutor()
         self.clock = FakeClock()
-        self.batcher = Batcher(self.run, limits, self.executor, workers, self.clock)
+        self.batcher = Batcher(self.run, COST, limits, self.executor, workers, self.clock)
 
     async def submit(self, *texts: list[int]) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self.batcher.submit(texts))
@@ -79,13 +88,70 @@ async def test_an_oversized_request_is_split_and_put_back_in_order() -> None:
     assert (await task).logits.tolist() == [[text[0], len(text)] for text in texts]
 
 
-async def test_the_batch_of_the_oldest_text_runs_first() -> None:
+async def test_short_texts_go_first_and_a_long_one_in_its_turn() -> None:
+    """The turn is of the batch that has waited longest, measured in runs of its own."""
     bench = Bench()
     await bench.submit([1])
-    await bench.submit([2] * 90)
+    await bench.submit([2] * 99)
     await bench.submit([3])
+    bench.clock.now_s = 1.0
+    await bench.run_next()  # 3 and the long one have both waited 1 s: 3 is the shorter run
+    bench.clock.now_s = 8.0
+    await bench.submit([4])
+    bench.clock.now_s = 9.0
+    await bench.run_all()  # the long one has waited four runs of its own, 4 just one
+    assert [batch[0][0] for batch in bench.run.batches] == [1, 3, 2, 4]
+
+
+async def test_a_short_batch_runs_on_the_event_loop_and_a_long_one_in_a_thread() -> None:
+    bench = Bench(replace(LIMITS, inline_s=COST.run_s(size=1, longest=50)))
+    short, long = await bench.submit([1] * 50), await bench.submit([2] * 51)
+    assert short.done()
+    assert not long.done()
     await bench.run_all()
-    assert [batch[0][0] for batch in bench.run.batches] == [1, 2, 3]
+    assert (await long).logits.tolist() == [[2, 51]]
+
+
+async def test_short_texts_do_not_wait_for_a_long_run() -> None:
+    bench = Bench(replace(LIMITS, inline_s=COST.run_s(size=1, longest=50)))
+    await bench.submit([1] * 99)
+    assert (await (await bench.submit([2]))).logits.tolist() == [[2, 1]]
+
+
+async def test_what_arrived_while_a_short_batch_ran_runs_together() -> None:
+    bench = Bench(replace(LIMITS, inline_s=math.inf))
+    tasks = [asyncio.create_task(bench.batcher.submit([[number]])) for number in range(1, 5)]
+    await asyncio.gather(*tasks)
+    assert bench.run.batches == [[[1], [2], [3], [4]]]
+
+
+async def test_a_request_with_too_many_texts_for_the_queue_now_is_refused() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    await bench.submit(*[[2]] * 15)
+    with pytest.raises(Overloaded, match="15 texts wait and 6 more would pass the limit of 20"):
+        await bench.batcher.submit([[3]] * 6)
+
+
+async def test_a_hanging_run_can_be_told_and_abandoned() -> None:
+    bench = Bench()
+    hanging, waiting = await bench.submit([1]), await bench.submit([2])
+    bench.clock.now_s = 12.0
+    assert bench.batcher.longest_run_s() == 12.0
+    bench.batcher.abandon("it hangs")
+    for task in (hanging, waiting):
+        with pytest.raises(Unavailable, match="it hangs"):
+            await task
+    with pytest.raises(Unavailable):
+        await bench.batcher.submit([[3]])
+    assert bench.batcher.waiting_tokens == 0
+
+
+async def test_nothing_runs_for_no_time() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    await bench.run_all()
+    assert bench.batcher.longest_run_s() == 0.0
 
 
 async def test_a_request_is_refused_whole_when_the_queue_is_full() -> None:
@@ -125,6 +191,29 @@ async def test_batcher_drops_cancelled_requests() -> None:
     await bench.run_all()
     assert bench.run.batches == [[[1]], [[4]]]
     assert (await stays).logits.tolist() == [[4, 1]]
+
+
+async def test_however_many_requests_are_cancelled_the_next_one_runs() -> None:
+    bench = Bench(replace(LIMITS, max_queue_tokens=10_000, max_queue_texts=10_000))
+    await bench.submit([1])
+    first = await bench.submit([2] * 90)
+    gone = [asyncio.create_task(bench.batcher.submit([[3], [3] * 50])) for _ in range(3000)]
+    await settle()
+    last = await bench.submit([4])
+    for task in gone:
+        task.cancel()
+    await bench.run_next()  # before those that went have said so
+    await bench.run_all()
+    assert [batch[0][0] for batch in bench.run.batches] == [1, 4, 2]
+    assert (first.done(), last.done()) == (True, True)
+    assert bench.batcher.waiting_texts == bench.batcher.waiting_tokens == 0
+
+
+async def test_more_texts_than_are_planned_at_once_all_run() -> None:
+    bench = Bench(replace(LIMITS, max_queue_tokens=10_000, max_queue_texts=10_000))
+    task = await bench.submit(*[[number] for number in range(2000)])
+    await bench.run_all()
+    assert [row[0] for row in (await task).logits.tolist()] == list(range(2000))
 
 
 async def test_cancelling_a_running_request_harms_none_beside_it() -> None:

@@ -71,11 +71,18 @@ def test_examples_of_both_languages_can_be_chosen(schema: Any) -> None:
 def test_every_documented_error_has_the_one_schema(schema: Any) -> None:
     responses = schema["paths"]["/predict"]["post"]["responses"]
     errors = {status: response for status, response in responses.items() if status != "200"}
-    assert set(errors) == {"400", "404", "413", "415", "422", "429", "503", "504"}
+    assert set(errors) == {"400", "404", "408", "413", "415", "422", "429", "503", "504"}
     for response in errors.values():
         content = response["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
         assert content["example"]["error"]["type"]
+
+
+def test_the_header_of_the_deadline_is_described(schema: Any) -> None:
+    (header,) = schema["paths"]["/predict"]["post"]["parameters"]
+    assert (header["name"], header["in"]) == ("X-Request-Timeout-Ms", "header")
+    assert "504" in header["description"]
+    assert header["schema"]["type"] == "integer"
 
 
 def test_the_schema_of_fastapis_own_errors_is_gone(schema: Any) -> None:

@@ -59,6 +59,17 @@ def test_engine_refuses_a_text_without_tokens(model: Model) -> None:
         model.engine.run(np.zeros((1, 3), np.int32), np.zeros(1, np.int32))
 
 
+def test_engine_is_rebuilt_after_a_run_that_fails(model: Model) -> None:
+    engine = OnnxEngine(model.bundle.model, SPEC)
+    ids, lengths = pad([[5, 6, 7]], pad_id=0)
+    before = engine.run(ids, lengths)
+    session = engine._session
+    with pytest.raises(Exception, match="out of data bounds"):
+        engine.run(np.full_like(ids, 2**30), lengths)
+    assert engine._session is not session
+    assert engine.run(ids, lengths).tobytes() == before.tobytes()
+
+
 def test_engine_refuses_bytes_that_are_no_model() -> None:
     with pytest.raises(BundleError, match=r"model\.onnx: onnxruntime cannot load it"):
         OnnxEngine(b"not a model", SPEC)

@@ -18,7 +18,7 @@ from service.errors import (
 from service.model import Model
 from service.pipeline import Outcome, Pipeline, Reply, open_pipeline
 from service.settings import Settings
-from tests.service.fakes import BrokenEngine, GatedEngine
+from tests.service.fakes import BrokenEngine, FakeClock, GatedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -107,10 +107,34 @@ async def test_the_smaller_limit_of_tokens_holds(model: Model, setting: int, lim
 
 async def test_an_answer_that_is_late_is_given_up(model: Model) -> None:
     engine = GatedEngine(model.engine)
-    async with opened(with_engine(model, engine), timeout_ms=1) as pipeline:
+    async with opened(with_engine(model, engine), timeout_ms=1, inline_ms=0) as pipeline:
         with pytest.raises(DeadlineExceeded, match="no answer within 1 ms"):
             await pipeline.predict(["good"])
         engine.gate.set()
+
+
+@pytest.mark.parametrize(("setting_ms", "asked_ms"), [(60_000, 1), (1, 60_000)])
+async def test_a_client_can_only_lower_the_limit(
+    model: Model, setting_ms: int, asked_ms: int
+) -> None:
+    engine = GatedEngine(model.engine)
+    async with opened(with_engine(model, engine), timeout_ms=setting_ms, inline_ms=0) as pipeline:
+        with pytest.raises(DeadlineExceeded, match="no answer within 1 ms"):
+            await pipeline.predict(["good"], timeout_ms=asked_ms)
+        engine.gate.set()
+
+
+async def test_probes_share_a_run_and_its_length_is_known(model: Model) -> None:
+    engine, clock = GatedEngine(model.engine), FakeClock()
+    async with open_pipeline(Settings(), with_engine(model, engine), clock) as pipeline:
+        probes = [asyncio.create_task(pipeline.probe()) for _ in range(100)]
+        await asyncio.to_thread(engine.entered.wait)
+        clock.now_s = 12.0
+        assert pipeline.longest_run_s() == 12.0
+        engine.gate.set()
+        await asyncio.gather(*probes)
+        assert pipeline.longest_run_s() == 0.0
+    assert engine.runs == 1
 
 
 async def test_a_failing_engine_is_unavailable(model: Model) -> None:
@@ -123,7 +147,7 @@ async def test_a_failing_engine_is_unavailable(model: Model) -> None:
 
 async def test_probe_passes_while_the_queue_is_full(model: Model) -> None:
     engine = GatedEngine(model.engine)
-    async with opened(with_engine(model, engine), max_queue_tokens=20) as pipeline:
+    async with opened(with_engine(model, engine), max_queue_tokens=20, inline_ms=0) as pipeline:
         running = asyncio.create_task(pipeline.predict(["good"]))
         await asyncio.to_thread(engine.entered.wait)
         waiting = asyncio.create_task(pipeline.predict(["the room was spotless"]))

@@ -100,5 +100,5 @@ def test_a_port_in_use_is_said_without_a_traceback(server: Server, models_dir: P
         [*command, "--models-dir", str(models_dir)], capture_output=True, text=True, timeout=60
     )
     assert second.returncode != 0
-    assert "address already in use" in second.stderr
+    assert "Address already in use" in second.stderr
     assert "Traceback" not in second.stderr

@@ -1,0 +1,1 @@
+"""Measurements; `python -m benchmarks.serve` compares the serving core with its peers."""
