@@ -1,11 +1,13 @@
-"""The pipeline's reply, as the schema of POST /predict says it."""
+"""The pipeline's reply, as the routes say it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from service.errors import RequestError
 from service.pipeline import Outcome, Reply, Timing
+from service.postprocess import Scored
 from service.schemas import Prediction, PredictResponse, describe_error
 
 
@@ -15,9 +17,9 @@ def describe_reply(reply: Reply, *, alone: bool, top_k: int | None) -> PredictRe
     Raises the first text's error, naming its field, when no text at all has an answer.
     """
     if all(isinstance(item, RequestError) for item in reply.items):
-        raise _name_first(reply, alone)
+        require_outcomes(reply, lambda index: name_input(index, alone=alone))
     predictions = [
-        describe_error(item, _param(index, alone))
+        describe_error(item, name_input(index, alone=alone))
         if isinstance(item, RequestError)
         else describe_outcome(item, top_k)
         for index, item in enumerate(reply.items)
@@ -25,18 +27,42 @@ def describe_reply(reply: Reply, *, alone: bool, top_k: int | None) -> PredictRe
     return PredictResponse(model=reply.model, predictions=predictions)
 
 
+def require_outcomes(reply: Reply, name: Callable[[int], str]) -> list[Outcome]:
+    """The answer to every text, for a protocol that has no place for one text's error.
+
+    Raises the first text's error, with the field that `name` gives for its index.
+    """
+    outcomes = []
+    for index, item in enumerate(reply.items):
+        if isinstance(item, RequestError):
+            item.param = item.param or name(index)
+            raise item
+        outcomes.append(item)
+    return outcomes
+
+
+def name_input(index: int, *, alone: bool) -> str:
+    """The path of a text in a body's `inputs`; `alone` says that it was no list."""
+    return "inputs" if alone else f"inputs.{index}"
+
+
 def describe_outcome(outcome: Outcome, top_k: int | None) -> Prediction:
     """A text's answer, its `top_k` labels in falling order; all of them for None."""
     scored, encoded = outcome.scored, outcome.encoded
-    ranked = sorted(scored.scores.items(), key=lambda pair: -pair[1])
     return Prediction(
         label=scored.label,
         score=scored.score,
-        scores=dict(islice(ranked, top_k)),
+        scores=rank_scores(scored, top_k),
         tokens=len(encoded.ids),
         truncated=encoded.truncated,
         original_tokens=encoded.original_tokens,
     )
+
+
+def rank_scores(scored: Scored, top_k: int | None) -> dict[str, float]:
+    """The `top_k` labels in falling order; all of them for None."""
+    ranked = sorted(scored.scores.items(), key=lambda pair: -pair[1])
+    return dict(islice(ranked, top_k))
 
 
 def format_server_timing(timing: Timing) -> str:
@@ -48,14 +74,3 @@ def format_server_timing(timing: Timing) -> str:
         "total": timing.total_s,
     }
     return ", ".join(f"{name};dur={1000 * value:.2f}" for name, value in seconds.items())
-
-
-def _name_first(reply: Reply, alone: bool) -> RequestError:
-    first = reply.items[0]
-    assert isinstance(first, RequestError)
-    first.param = first.param or _param(0, alone)
-    return first
-
-
-def _param(index: int, alone: bool) -> str:
-    return "inputs" if alone else f"inputs.{index}"

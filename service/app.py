@@ -15,7 +15,7 @@ from service.heartbeat import Heartbeats, keep_watch
 from service.middleware import BodyLimit, DefectNet
 from service.model import Model
 from service.pipeline import Pipeline, open_pipeline
-from service.routes import ops, predict
+from service.routes import huggingface, oip, ops, predict
 from service.routes.errors import install_error_handlers
 from service.settings import Settings
 
@@ -59,5 +59,7 @@ def create_app(
     app.add_middleware(DefectNet)
     install_error_handlers(app)
     app.include_router(predict.router)
+    app.include_router(huggingface.router)
+    app.include_router(oip.router)
     app.include_router(ops.router)
     return app

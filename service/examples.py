@@ -68,3 +68,101 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
         },
     },
 }
+
+CLASSIFY_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: one text",
+        "value": {"inputs": "The room was spotless and the staff could not have been kinder."},
+    },
+    "chinese": {
+        "summary": "中文: 一条文本",
+        "value": {"inputs": "外卖送到的时候已经凉了,味道也很一般。"},
+    },
+    "options": {
+        "summary": "Both languages at once, the best label only",
+        "value": {
+            "inputs": ["Great value!", "物超所值!"],
+            "parameters": {"top_k": 1, "function_to_apply": "softmax", "truncation": True},
+        },
+    },
+}
+
+CLASSIFIED_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: one text",
+        "value": [
+            [
+                {"label": "positive", "score": 0.97},
+                {"label": "neutral", "score": 0.02},
+                {"label": "negative", "score": 0.01},
+            ]
+        ],
+    },
+    "options": {
+        "summary": "Both languages at once, the best label only",
+        "value": [[{"label": "positive", "score": 0.96}], [{"label": "positive", "score": 0.94}]],
+    },
+}
+
+INFER_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: one text, every output",
+        "value": {
+            "inputs": [
+                {
+                    "name": "text",
+                    "datatype": "BYTES",
+                    "shape": [1],
+                    "data": ["The room was spotless and the staff could not have been kinder."],
+                }
+            ]
+        },
+    },
+    "many": {
+        "summary": "Both languages at once, 只要标签: the labels only, long texts cut",
+        "value": {
+            "id": "42",
+            "parameters": {"truncate": True},
+            "inputs": [
+                {
+                    "name": "text",
+                    "datatype": "BYTES",
+                    "shape": [2, 1],
+                    "data": [["Never again: cold soup, rude waiter."], ["味道很好,分量也足。"]],
+                }
+            ],
+            "outputs": [{"name": "label"}],
+        },
+    },
+}
+
+INFERRED_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: one text, every output",
+        "value": {
+            "model_name": "default",
+            "model_version": "1",
+            "outputs": [
+                {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.97]},
+                {"name": "scores", "datatype": "FP64", "shape": [1, 3], "data": [0.01, 0.02, 0.97]},
+            ],
+        },
+    },
+    "many": {
+        "summary": "Both languages at once, 只要标签: the labels only",
+        "value": {
+            "model_name": "default",
+            "model_version": "1",
+            "id": "42",
+            "outputs": [
+                {
+                    "name": "label",
+                    "datatype": "BYTES",
+                    "shape": [2],
+                    "data": ["negative", "positive"],
+                },
+            ],
+        },
+    },
+}

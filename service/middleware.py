@@ -83,7 +83,7 @@ class DefectNet:
         except Exception as error:
             _log_defect(scope, error)
             if not started:
-                await _internal_error()(scope, receive, send)
+                await _internal_error(scope)(scope, receive, send)
 
 
 def _content_length(scope: Scope) -> int:
@@ -93,8 +93,8 @@ def _content_length(scope: Scope) -> int:
     return 0
 
 
-def _internal_error() -> Response:
-    return error_response(InternalError("a defect of the service; it has been logged"))
+def _internal_error(scope: Scope) -> Response:
+    return error_response(scope, InternalError("a defect of the service; it has been logged"))
 
 
 def _log_defect(scope: Scope, error: Exception) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from service.errors import InvalidInput, RequestError
 
 
-class _Taken(BaseModel):
+class Taken(BaseModel):
+    """What a client sends."""
+
     # Strict, so that "3" is no number and 1 no truth: a mistake is named, not guessed at.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Given(BaseModel):
+class Given(BaseModel):
+    """What a client gets."""
+
     model_config = ConfigDict(frozen=True)
 
 
@@ -32,33 +36,57 @@ def _check_texts(value: object) -> str | list[str]:
     return value
 
 
+# A character that the tokenizer's normalization (nmt_nfkc_cf) does not drop, and no NUL.
+_DROPPED = (
+    r"\u0001-\u0020\u007f\u0085\u008f\u009f\u00a0\u061c\u1680\u2000-\u200c\u200e\u200f"
+    r"\u2028\u2029\u202f\u205f\u2581\u3000\ufeff\ufffd"
+)
+READABLE = rf"^[^\u0000]*[^\u0000{_DROPPED}][^\u0000]*$"
+TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": READABLE}
+
 Texts = Annotated[
+    str | list[str],
+    PlainValidator(_check_texts),
+    WithJsonSchema(
+        {"anyOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA, "minItems": 1}]}
+    ),
+]
+SomeTexts = Annotated[  # one readable text is enough: the others have their error in their place
     str | list[str],
     PlainValidator(_check_texts),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                TEXT_SCHEMA,
+                {"type": "array", "items": {"type": "string"}, "contains": TEXT_SCHEMA},
             ]
         }
     ),
 ]
 
 
-class PredictRequest(_Taken):
+def _as_integer(value: object) -> object:
+    """In JSON, 3.0 is an integer too (JSON Schema, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+AS_INTEGER = BeforeValidator(_as_integer)  # last, else pydantic's schema loses the limits
+TopK = Annotated[
+    Annotated[int, Field(ge=1, le=1_000_000), AS_INTEGER] | None,
+    Field(description="Give only the k most probable labels; all when left out."),
+]
+
+
+class PredictRequest(Taken):
     """One text or many, in any mix of the model's languages."""
 
-    inputs: Texts = Field(description="One text, or a list of texts that are answered in order.")
+    inputs: SomeTexts = Field(
+        description="One text, or a list of texts that are answered in order."
+    )
     model: str | None = Field(
         default=None, description="Which of `GET /models` answers; the default one when left out."
     )
-    top_k: int | None = Field(
-        default=None,
-        ge=1,
-        le=1_000_000,
-        description="Keep only the k most probable labels in `scores`; all when left out.",
-    )
+    top_k: TopK = None
     raw_scores: bool = Field(
         default=False,
         description="Give the model's logits in `score` and `scores` in place of probabilities.",
@@ -69,7 +97,7 @@ class PredictRequest(_Taken):
     )
 
 
-class ErrorBody(_Given):
+class ErrorBody(Given):
     """What went wrong, for a program (`type`, `param`) and for a person (`message`)."""
 
     type: str = Field(description="Stable name of the error.", examples=["invalid_input"])
@@ -83,7 +111,7 @@ class ErrorBody(_Given):
     )
 
 
-class ErrorResponse(_Given):
+class ErrorResponse(Given):
     """The one shape of every error."""
 
     error: ErrorBody
@@ -95,7 +123,7 @@ def describe_error(error: RequestError, param: str | None = None) -> ErrorRespon
     return ErrorResponse(error=body)
 
 
-class Prediction(_Given):
+class Prediction(Given):
     """The sentiment of one text."""
 
     label: str = Field(description="The most probable label.")
@@ -112,14 +140,14 @@ class Prediction(_Given):
     )
 
 
-class PredictResponse(_Given):
+class PredictResponse(Given):
     """One prediction per input, in order; an input that cannot be answered has an error."""
 
     model: str = Field(description="The model that answered.")
     predictions: list[Prediction | ErrorResponse]
 
 
-class ModelInfo(_Given):
+class ModelInfo(Given):
     """A model that is served."""
 
     name: str = Field(description="The name to send as `model`.", examples=["default"])
@@ -135,13 +163,13 @@ class ModelInfo(_Given):
     )
 
 
-class ModelsResponse(_Given):
+class ModelsResponse(Given):
     """The models that are served, the default one first."""
 
     models: list[ModelInfo]
 
 
-class LimitsInfo(_Given):
+class LimitsInfo(Given):
     """What one request may hold, and how long it may take."""
 
     max_inputs: int
@@ -152,7 +180,7 @@ class LimitsInfo(_Given):
     timeout_ms: int
 
 
-class InfoResponse(_Given):
+class InfoResponse(Given):
     """The service, its default model and its limits."""
 
     service: str = Field(examples=["sentiment"])
@@ -161,7 +189,7 @@ class InfoResponse(_Given):
     limits: LimitsInfo
 
 
-class HealthResponse(_Given):
+class HealthResponse(Given):
     """A sign of life."""
 
     status: str = Field(examples=["ok"])

@@ -37,13 +37,18 @@ class _Baseline:
     def __init__(self, data_set: DataSet, family: Sequence[DataSet]) -> None:
         self._data_set, self._family = data_set, family
 
-    def predict(self, rows: Rows, among: Sequence[str]) -> Int:
-        """Fit on the train rows with these labels, choose the strength on dev, predict."""
+    def predict(self, rows: Rows, among: Sequence[str]) -> Int | None:
+        """Fit on the train rows with these labels, choose the strength on dev, predict.
+
+        None where the train rows hold fewer than two of the labels.
+        """
         # Only sets that tell all these labels apart teach them: a two-way row may be neutral.
         members = [member for member in self._family if set(among) <= set(member.labels)]
         train = [member.train.only(among) for member in members]
         texts = [text for part in train for text in part.texts]
         targets = [among.index(label) for part in train for label in part.labels]
+        if len(set(targets)) < 2:
+            return None
         dev = self._data_set.dev.only(among)
         features = _features(self._data_set.source.language, rows=len(texts))
         vectors, dev_vectors = features.fit_transform(texts), features.transform(dev.texts or [""])
@@ -66,7 +71,7 @@ def _features(language: str | None, rows: int) -> TfidfVectorizer:
     return TfidfVectorizer(
         analyzer="char" if unspaced else "word",
         ngram_range=(1, 3) if unspaced else (1, 2),
-        token_pattern=r"\w+|[^\w\s]",
+        token_pattern=None if unspaced else r"\w+|[^\w\s]",
         min_df=2 if rows > 1000 else 1,
         sublinear_tf=True,
         dtype=np.float32,

@@ -79,7 +79,8 @@ def exact_length_batches(
     order = order[np.argsort(read_lengths[order], kind="stable")]
     lengths, starts = np.unique(read_lengths[order], return_index=True)
     batches: list[Batch] = []
-    for length, group in zip(lengths.tolist(), np.split(order, starts[1:]), strict=True):
+    groups = np.split(order, starts)[1:]  # before the first start lies nothing
+    for length, group in zip(lengths.tolist(), groups, strict=True):
         if length == 0:
             continue
         size = min(batch_size, max(1, batch_tokens // length))

@@ -71,7 +71,7 @@ class TokenizerConfig:
     """sentencepiece unigram with byte fallback (Kudo 2018)."""
 
     vocab_size: Annotated[int, Field(ge=300, le=65_000)] = 24_000
-    character_coverage: Annotated[float, Field(gt=0.9, le=1)] = 0.9995
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995
     normalization: Literal["nmt_nfkc_cf", "nmt_nfkc", "nfkc_cf", "nfkc"] = "nmt_nfkc_cf"
     sample_texts: Positive = 400_000
 
@@ -132,8 +132,8 @@ class RunConfig:
     data: Annotated[tuple[DataSource, ...], Field(min_length=1)]
     version: str = "1"
     description: str = ""
-    seed: int = 0
-    labels: tuple[str, ...] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    labels: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """Order of the labels; by default all labels of the data, sorted."""
     languages: tuple[str, ...] = ()
     max_tokens: Positive = 8192
@@ -156,6 +156,20 @@ class RunConfig:
             raise ValueError("no data set names train")
         return self
 
+    @model_validator(mode="after")
+    def _labels_fit(self) -> RunConfig:
+        if self.labels is None:
+            return self
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels repeat: {list(self.labels)}")
+        for source in self.data:
+            if unknown := set(source.labels or ()) - set(self.labels):
+                raise ValueError(
+                    f"{source.name}: {min(unknown)!r} is none of the run's labels "
+                    f"{list(self.labels)}"
+                )
+        return self
+
 
 _RUN: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
 
@@ -167,12 +181,12 @@ def read_run(path: Path, overrides: Mapping[str, str] | None = None) -> RunConfi
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        for dotted, value in (overrides or {}).items():
-            _override(table, dotted, tomllib.loads(f"value = {value}")["value"])
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
+    for dotted, value in (overrides or {}).items():
+        _override(table, dotted, value)
     return parse_run(table, source=str(path))
 
 
@@ -193,7 +207,13 @@ def run_as_dict(run: RunConfig) -> dict[str, Any]:
     return _RUN.dump_python(run, mode="json")  # type: ignore[no-any-return]
 
 
-def _override(table: dict[str, Any], dotted: str, value: Any) -> None:
+def _override(table: dict[str, Any], dotted: str, toml: str) -> None:
+    try:
+        value = tomllib.loads(f"value = {toml}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"--set {dotted}: {toml!r} is not a TOML value (a string needs quotes)"
+        ) from error
     *parents, last = dotted.split(".")
     for parent in parents:
         table = table.setdefault(parent, {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,15 +57,32 @@ class DataSet:
         return self.source.name
 
 
+@dataclass(frozen=True)
+class _Split:
+    """The rows of one split as they were read, before any is dropped."""
+
+    origin: str = ""
+    rows: Rows = Rows()
+
+
 def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataSet]]:
     """All data sets of a run, and the run's labels in order.
 
     Raises DataError for a missing file or column, a text column with nothing in it, a
-    label that the run does not know (naming file and row), and for a single class.
+    label that the run does not know or no train row has (naming file and row), and for a
+    single class.
     """
-    data_sets = [_load(source, run, folder) for source in run.data]
+    read = [_read_splits(source, folder) for source in run.data]
+    data_sets = [
+        _prepare(source, splits, hashes, run.seed)
+        for source, (splits, hashes) in zip(run.data, read, strict=True)
+    ]
     found = {label for data_set in data_sets for label in data_set.train.labels}
     labels = run.labels or tuple(sorted(found))
+    for source, (splits, _) in zip(run.data, read, strict=True):
+        known = [label for label in labels if label in (source.labels or labels)]
+        for split in splits:
+            _check_labels(split, known)
     if len(found) < 2:
         raise DataError(f"the train rows hold one class only: {sorted(found)}")
     if missing := [label for label in labels if label not in found]:
@@ -82,37 +101,52 @@ def describe(data_sets: Sequence[DataSet]) -> Iterator[str]:
         yield (
             f"{data_set.name}: {len(data_set.train)} train, {len(data_set.dev)} dev, "
             f"{len(data_set.test)} test; {'/'.join(data_set.labels)}; "
-            f"dropped from train: {dropped or 'nothing'}"
+            f"dropped: {dropped or 'nothing'}"
         )
 
 
-def _load(source: DataSource, run: RunConfig, folder: Path) -> DataSet:
+def _read_splits(source: DataSource, folder: Path) -> tuple[list[_Split], dict[str, str]]:
+    """Train, dev and test as they are written, and the SHA-256 of each."""
     hashes: dict[str, str] = {}
-    known = source.labels or run.labels
 
-    def read(split: str | None) -> Rows:
+    def read(split: str | None) -> _Split:
         if split is None:
-            return Rows()
+            return _Split()
         if source.hub:
             origin = f"{source.hub}:{split}"
-            rows = _from_frame(_read_hub(source, split), source, origin, known)
+            rows = _from_frame(_read_hub(source, split), source, origin)
             hashes[origin] = sha256(repr(rows).encode("utf-8", "surrogatepass"))
-            return rows
-        frame, hashes[split] = _read_file(folder / split)
-        return _from_frame(frame, source, str(folder / split), known)
+        else:
+            origin = str(folder / split)
+            frame, hashes[split] = _read_file(folder / split)
+            rows = _from_frame(frame, source, origin)
+        return _Split(origin, rows)
 
-    train, dev, test = read(source.train), read(source.dev), read(source.test)
+    return [read(source.train), read(source.dev), read(source.test)], hashes
+
+
+def _prepare(
+    source: DataSource, splits: Sequence[_Split], hashes: dict[str, str], seed: int
+) -> DataSet:
     dropped: Counter[str] = Counter()
-    train = _clean(train, set(dev.texts) | set(test.texts), dropped)
-    dev, test = _clean_readable(dev), _clean_readable(test)
+    train, dev, test = (_readable(split.rows, dropped) for split in splits)
+    train = _learnable(train, {*dev.texts, *test.texts}, dropped)
     if source.train and not len(train):
-        raise DataError(f"{source.train}: no row is left to train on ({dict(dropped)})")
+        raise DataError(f"{splits[0].origin}: no row is left to train on ({dict(dropped)})")
     if source.train and source.dev is None:
-        train, dev = _hold_out(train, source, run.seed)
+        train, dev = _hold_out(train, source, seed)
     labels = source.labels or tuple(sorted({*train.labels, *dev.labels, *test.labels}))
     if source.train and len(labels) < 2:
-        raise DataError(f"{source.train}: holds one class only: {list(labels)}")
+        raise DataError(f"{splits[0].origin}: holds one class only: {list(labels)}")
     return DataSet(source, labels, train, dev, test, dict(dropped), hashes)
+
+
+def _check_labels(split: _Split, known: Sequence[str]) -> None:
+    for row, label in enumerate(split.rows.labels, start=1):
+        if label and label not in known:
+            raise DataError(
+                f"{split.origin}: row {row}: unknown label {label!r}; known are {known}"
+            )
 
 
 def _read_file(path: Path) -> tuple[pd.DataFrame, str]:
@@ -126,25 +160,48 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, str]:
         frame = _parse(plain, [s for s in suffixes if s != ".gz"][-1:])
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be parsed: {error}") from error
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be parsed: {str(error).strip()}") from error
     return frame, sha256(content)
 
 
 def _parse(content: bytes, suffix: list[str]) -> pd.DataFrame:
-    buffer = io.BytesIO(content)
     match suffix:
-        case [".csv"] | [".tsv"]:
-            separator = "\t" if suffix == [".tsv"] else ","
-            # Only an empty cell is missing: "NA", "null" and "None" are texts too.
-            return pd.read_csv(
-                buffer, sep=separator, dtype=str, keep_default_na=False, na_values=[""]
-            )
+        case [".csv"]:
+            return _parse_csv(content, ",")
+        case [".tsv"]:
+            return _parse_csv(content, "\t")
         case [".jsonl"] | [".ndjson"] | [".json"]:
-            return pd.read_json(buffer, lines=True, dtype=False, convert_dates=False)
+            return _parse_json_lines(content)
         case [".parquet"]:
-            return pd.read_parquet(buffer, dtype_backend="pyarrow")
+            return pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow")
     raise DataError("neither .csv, .tsv, .jsonl nor .parquet (each plain or .gz)")
+
+
+def _parse_csv(content: bytes, separator: str) -> pd.DataFrame:
+    # Only an empty cell is missing: "NA", "null" and "None" are texts too.
+    frame = pd.read_csv(
+        io.BytesIO(content), sep=separator, dtype=str, keep_default_na=False, na_values=[""]
+    )
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first column for an index
+        raise DataError("row 1: has more cells than the header")
+    return frame
+
+
+def _parse_json_lines(content: bytes) -> pd.DataFrame:
+    records: list[dict[str, object]] = []
+    # Not splitlines(), which also splits at line separators inside a string.
+    for row, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"row {row}: not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise DataError(f"row {row}: not a JSON object")
+        records.append(record)
+    return pd.DataFrame(records, dtype=object)  # as written: an integer stays one beside a null
 
 
 def _read_hub(source: DataSource, split: str) -> pd.DataFrame:
@@ -152,21 +209,20 @@ def _read_hub(source: DataSource, split: str) -> pd.DataFrame:
 
     try:
         loaded = datasets.load_dataset(source.hub, source.hub_config, split=split)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"data set {source.hub!r}, split {split!r}: {error}") from error
-    frame = loaded.to_pandas()
+    frame: pd.DataFrame = loaded.with_format("arrow")[:].to_pandas(types_mapper=pd.ArrowDtype)
     feature = loaded.features.get(source.label_column)
     if isinstance(feature, datasets.ClassLabel):
-        named = [
-            feature.int2str(value) if value >= 0 else None for value in loaded[source.label_column]
+        # -1 stands for "no label" in data sets whose test labels are kept secret.
+        frame[source.label_column] = [
+            None if pd.isna(value) or value < 0 else feature.int2str(value)
+            for value in frame[source.label_column]
         ]
-        frame[source.label_column] = named
     return frame
 
 
-def _from_frame(
-    frame: pd.DataFrame, source: DataSource, origin: str, known: tuple[str, ...] | None
-) -> Rows:
+def _from_frame(frame: pd.DataFrame, source: DataSource, origin: str) -> Rows:
     """Texts and renamed labels; a missing one becomes the empty string."""
     for field, column in (
         ("text_column", source.text_column),
@@ -176,37 +232,63 @@ def _from_frame(
             raise DataError(
                 f"{origin}: no column {column!r} (see {field}); it has {list(frame.columns)}"
             )
-    texts = _column(frame, source.text_column)
-    labels = [
-        source.rename_labels.get(label, label) for label in _column(frame, source.label_column)
-    ]
+    try:
+        texts = _cells(frame, source.text_column)
+        labels = _cells(frame, source.label_column)
+    except DataError as error:
+        raise DataError(f"{origin}: {error}") from error
     if not any(text.strip() for text in texts):
         raise DataError(f"{origin}: the column {source.text_column!r} holds no text")
-    for row, label in enumerate(labels, start=1):
-        if label and known and label not in known:
-            raise DataError(
-                f"{origin}: row {row}: unknown label {label!r}; known are {list(known)}"
-            )
-    return Rows(tuple(texts), tuple(labels))
+    return Rows(tuple(texts), tuple(source.rename_labels.get(label, label) for label in labels))
 
 
-def _column(frame: pd.DataFrame, column: str) -> list[str]:
-    return ["" if pd.isna(value) else str(value) for value in frame[column]]
+def _cells(frame: pd.DataFrame, column: str) -> list[str]:
+    cells: list[str] = []
+    for row, value in enumerate(frame[column], start=1):
+        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
+            kind = type(value).__name__
+            raise DataError(f"row {row}: the column {column!r} holds a {kind}, not a text")
+        cells.append("" if pd.isna(value) else str(value))
+    return cells
 
 
-def _clean(rows: Rows, held_out: set[str], dropped: Counter[str]) -> Rows:
-    """Drop what cannot be learnt from, counting each reason."""
-    says: dict[str, set[str]] = {}
-    for text, label in zip(rows.texts, rows.labels, strict=True):
-        says.setdefault(text, set()).add(label)
-    seen: set[str] = set()
+def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
+    """Drop rows that lack something, counting each reason."""
     kept: list[int] = []
     for index, (text, label) in enumerate(zip(rows.texts, rows.labels, strict=True)):
         reason = (
             "without text" if not text.strip()
             else "without label" if not label
-            else "also in dev or test" if text in held_out
-            else "labelled in two ways" if len(says[text] - {""}) > 1
+            else "not Unicode" if not _is_unicode(text)
+            else None
+        )  # fmt: skip
+        if reason:
+            dropped[reason] += 1
+        else:
+            kept.append(index)
+    return rows.take(kept)
+
+
+def _is_unicode(text: str) -> bool:
+    """False for a lone surrogate, which JSON can write and no tokenizer can read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _learnable(rows: Rows, held_out: set[str], dropped: Counter[str]) -> Rows:
+    """Drop train rows that would mislead or leak, counting each reason."""
+    says: dict[str, set[str]] = {}
+    for text, label in zip(rows.texts, rows.labels, strict=True):
+        says.setdefault(text, set()).add(label)
+    seen: set[str] = set()
+    kept: list[int] = []
+    for index, text in enumerate(rows.texts):
+        reason = (
+            "also in dev or test" if text in held_out
+            else "labelled in two ways" if len(says[text]) > 1
             else "repeated" if text in seen
             else None
         )  # fmt: skip
@@ -216,10 +298,6 @@ def _clean(rows: Rows, held_out: set[str], dropped: Counter[str]) -> Rows:
             seen.add(text)
             kept.append(index)
     return rows.take(kept)
-
-
-def _clean_readable(rows: Rows) -> Rows:
-    return rows.take([i for i in range(len(rows)) if rows.texts[i].strip() and rows.labels[i]])
 
 
 def _hold_out(train: Rows, source: DataSource, seed: int) -> tuple[Rows, Rows]:

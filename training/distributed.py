@@ -6,9 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for the leader, which alone trains the tokenizer and scores dev."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def world() -> Iterator[World]:
         return
     if cuda:
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), size, device)
     finally:

@@ -15,12 +15,13 @@ from service.engine import Float32
 from service.model import Model
 from training.batching import Int
 from training.datasets import DataSet, Rows
+from training.errors import DataError
 from training.metrics import Scores, score
 
 TWO_WAY = ("negative", "positive")
 
-Predict = Callable[[Rows, Sequence[str]], Int]
-"""Rows and the labels to choose among -> predicted indices (N,) into those labels."""
+Predict = Callable[[Rows, Sequence[str]], Int | None]
+"""Rows and the labels to choose among -> predicted indices (N,) into those labels, if any."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,22 @@ class SetScores:
     """Figures of one test set: two-way with neutral left out, and over all its labels."""
 
     two_way: Scores | None
+    """None where the set holds no positive and negative rows."""
     all_labels: Scores | None
     """None where the set can say no more than the two ways."""
 
 
 def evaluate(model: Model, data_sets: Sequence[DataSet]) -> dict[str, SetScores]:
-    """Scores of a model on the test rows of each data set that has some."""
+    """Scores of a model on the test rows of each data set that has some.
+
+    Raises DataError for a set with labels that the model does not have.
+    """
     labels = model.manifest.labels
+    for data_set in data_sets:
+        if unknown := set(data_set.labels) - set(labels):
+            raise DataError(
+                f"{data_set.name}: the bundle's labels {list(labels)} lack {min(unknown)!r}"
+            )
 
     def predict(rows: Rows, among: Sequence[str]) -> Int:
         columns = [labels.index(label) for label in among]
@@ -49,10 +59,13 @@ def evaluate(model: Model, data_sets: Sequence[DataSet]) -> dict[str, SetScores]
 def score_set(data_set: DataSet, predict: Predict) -> SetScores:
     """Both scores of one test set, whatever predicts it."""
 
-    def scores(labels: Sequence[str]) -> Scores:
+    def scores(labels: Sequence[str]) -> Scores | None:
         rows = data_set.test.only(labels)
+        predicted = predict(rows, labels) if len(rows) else None
+        if predicted is None:
+            return None
         targets = np.array([labels.index(label) for label in rows.labels], dtype=np.int64)
-        return score(targets, predict(rows, labels), labels)
+        return score(targets, predicted, labels)
 
     polar = set(TWO_WAY) <= set(data_set.labels)
     return SetScores(

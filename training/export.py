@@ -44,14 +44,21 @@ def round_embedding(model: Classifier) -> None:
         model.embedding.weight.copy_(model.embedding.weight.half().float())
 
 
+def check_exportable(config: ModelConfig) -> None:
+    """Raises ExportError for an encoder that ONNX has no operator for."""
+    if config.proj_size:
+        raise ExportError(
+            "model.proj_size: ONNX has no projected LSTM, so it cannot be exported; leave it at 0"
+        )
+
+
 def build_graph(model: Classifier, spec: OnnxSpec | None = None) -> onnx.ModelProto:
     """The graph ids (B, T), lengths (B,) -> logits (B, C) of a classifier.
 
     The embedding is stored as float16; call `round_embedding` first for exact parity.
     Raises ExportError for an encoder that ONNX has no operator for.
     """
-    if model.config.proj_size:
-        raise ExportError("ONNX has no projected LSTM: train with model.proj_size = 0 to export")
+    check_exportable(model.config)
     spec = spec or OnnxSpec(opset=OPSET)
     graph = _Graph()
     embedded = _embed(graph, model, spec)

@@ -35,6 +35,7 @@ from training.export import (
     OPSET,
     PARITY_TOLERANCE,
     build_graph,
+    check_exportable,
     largest_difference,
     round_embedding,
 )
@@ -58,7 +59,7 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     Raises ExportError when the graph disagrees with the network by more than 1e-5, and
     TrainingError when `target` exists and may not be replaced.
     """
-    check_target(target, replace_existing)
+    check_can_pack(run, target, replace_existing)
     bundle = _provisional(run, trained, target)
     model = Model(
         bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
@@ -87,8 +88,13 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     return Packed(target, figures)
 
 
-def check_target(target: Path, replace_existing: bool) -> None:
-    """Raises TrainingError when a bundle lies there that may not be replaced."""
+def check_can_pack(run: RunConfig, target: Path, replace_existing: bool) -> None:
+    """What can be known before training.
+
+    Raises TrainingError when a bundle lies there that may not be replaced, ExportError
+    when the network has no ONNX form.
+    """
+    check_exportable(run.model)
     if target.exists() and not replace_existing:
         raise TrainingError(f"{target} exists; pass --replace, or another --models or name")
 
@@ -128,7 +134,11 @@ def _swap(partial: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     target.rename(old)
-    partial.rename(target)
+    try:
+        partial.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
     shutil.rmtree(old)
 
 

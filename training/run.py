@@ -16,7 +16,7 @@ from training.config import RunConfig, run_as_dict
 from training.corpus import encode_corpus
 from training.datasets import DataSet, describe, load_data
 from training.distributed import World
-from training.errors import DataError, TrainingError
+from training.errors import ConfigError, DataError, TrainingError
 from training.model import Classifier
 from training.tokenizer import train_tokenizer
 from training.trainer import Trainer
@@ -41,7 +41,8 @@ class Trained(Prepared):
 def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Prepared:
     """Read and report the data; make the tokenizer, or find in `folder` the one made of them.
 
-    Raises DataError for data that cannot be learnt from.
+    Raises DataError for data that cannot be learnt from, ConfigError for a golden text
+    in which the tokenizer finds nothing.
     """
     labels, data_sets = load_data(run, data_folder)
     if world.leads:
@@ -57,7 +58,9 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
         partial.write_bytes(content)
         partial.replace(path)
     world.wait()
-    return Prepared(labels, data_sets, path.read_bytes())
+    prepared = Prepared(labels, data_sets, path.read_bytes())
+    _check_golden(run, Tokenizer(prepared.tokenizer))
+    return prepared
 
 
 def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
@@ -79,7 +82,7 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
         folder=folder,
         world=world,
         seed=run.seed,
-        fingerprint=_fingerprint(run, prepared, world),
+        fingerprint=_fingerprint(run, prepared),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -87,17 +90,17 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
 def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
     """The best weights that a run has in `folder` so far.
 
-    Raises TrainingError when there are none.
+    Raises TrainingError when there are none, or when they are of other settings or data.
     """
     path = folder / BEST_FILE
     if not path.exists():
-        raise TrainingError(f"{path}: none yet; weights are kept at the first evaluation")
+        raise TrainingError(f"{path}: none yet; they are kept at the first evaluation or stop")
     prepared = prepare(run, data_folder, folder, world)
+    state = load(path)
+    if state["fingerprint"] != _fingerprint(run, prepared):
+        raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
-    try:
-        model.load_state_dict(load(path)["model"])
-    except RuntimeError as error:
-        raise TrainingError(f"{path} is of a run with other settings: {error}") from error
+    model.load_state_dict(state["model"])
     return Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, model.eval())
 
 
@@ -115,8 +118,14 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _fingerprint(run: RunConfig, prepared: Prepared, world: World) -> str:
-    """Changes with anything that changes the weights."""
+def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
+    for text in run.golden:
+        if not tokenizer.encode(text):
+            raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
+
+
+def _fingerprint(run: RunConfig, prepared: Prepared) -> str:
+    """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
     return _digest(
         [settings[key] for key in ("model", "training", "seed")],
@@ -124,7 +133,6 @@ def _fingerprint(run: RunConfig, prepared: Prepared, world: World) -> str:
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
         [settings["data"]],
         sha256(prepared.tokenizer),
-        world.size,
     )
 
 

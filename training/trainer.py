@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ LOG_EVERY_STEPS = 20
 Weights = tuple[Tensor, ...] | list[Tensor]
 
 
-class Interrupted(TrainingError):  # noqa: N818 (a stop that was asked for)
+class Interrupted(TrainingError):
     """The run was asked to stop; its checkpoint is complete."""
 
 
@@ -93,6 +93,7 @@ class Trainer:
             pct_start=config.warmup_share,
         )
         self._progress = Progress()
+        self._loss = torch.zeros(())
 
     def fit(self) -> Classifier:
         """Train to the end or until dev stops improving, and return the best weights.
@@ -128,11 +129,7 @@ class Trainer:
                     if index + 1 in evaluate_at:
                         self._judge(log)
                     if self._world.any(stop[0]):
-                        self._save()
-                        raise Interrupted(
-                            f"stopped at step {progress.step} of {self._total_steps}; "
-                            "the same command resumes from the checkpoint"
-                        )
+                        self._stop()
                     if time.monotonic() - saved_at > config.checkpoint_every_s:
                         self._save()
                         saved_at = time.monotonic()
@@ -140,20 +137,26 @@ class Trainer:
                         break
         self._save()
 
+    def _stop(self) -> NoReturn:
+        """Leave a checkpoint to resume from, and weights to export even before any was judged."""
+        self._save()
+        if self._world.leads and not self._progress.best_step:
+            self._keep_weights()
+        self._world.wait()  # torchrun ends the leader, too, when another process ends first
+        raise Interrupted(
+            f"stopped at step {self._progress.step} of {self._total_steps}; "
+            "the same command resumes from the checkpoint"
+        )
+
     def _one_step(self, batches: list[Batch], index: int, bar: Any, log: RunLog | None) -> None:
         # The last round may have fewer batches than processes: it starts again from the first.
         batch = batches[(index * self._world.size + self._world.rank) % len(batches)]
         began = time.perf_counter()
-        loss = self._step(batch)
+        self._loss = self._step(batch)
         self._progress.step += 1
         bar.update(batch.tokens * self._world.size)
         if self._progress.step % LOG_EVERY_STEPS == 0:
-            value = loss.item()
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss is {value} at step {self._progress.step}; "
-                    "lower training.learning_rate or training.clip_norm"
-                )
+            value = self._finite_loss()
             bar.set_postfix(loss=f"{value:.3f}")
             if log:
                 rate = batch.tokens * self._world.size / (time.perf_counter() - began)
@@ -182,16 +185,26 @@ class Trainer:
             self._average.update_parameters(self._model)
         return loss.detach()
 
+    def _finite_loss(self) -> float:
+        """The loss of the last step. Raises TrainingError when training has blown up."""
+        value = self._loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at step {self._progress.step}; "
+                "lower training.learning_rate or training.clip_norm"
+            )
+        return value
+
     def _judge(self, log: RunLog | None) -> None:
         """Score the averaged weights on dev, keep them when best, count when not."""
+        self._finite_loss()
         progress = self._progress
-        model = self._average.module if self._config.average_decay else self._model
-        scores = self._dev_scores(model) if self._world.leads else {}
+        scores = self._dev_scores(self._judged) if self._world.leads else {}
         score = self._world.share(float(np.mean(list(scores.values()))) if scores else 0.0)
         if score > progress.best_score:
             progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
             if self._world.leads:
-                save_atomically({"model": model.state_dict()}, self._folder / BEST_FILE)
+                self._keep_weights()
         else:
             progress.stale += 1
         if log:
@@ -201,6 +214,15 @@ class Trainer:
                 f"{' (best)' if progress.stale == 0 else ''}; "
                 + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             )
+
+    @property
+    def _judged(self) -> nn.Module:
+        """The weights that are scored and kept."""
+        return self._average.module if self._config.average_decay else self._model
+
+    def _keep_weights(self) -> None:
+        state = {"fingerprint": self._fingerprint, "model": self._judged.state_dict()}
+        save_atomically(state, self._folder / BEST_FILE)
 
     def _dev_scores(self, model: nn.Module) -> dict[str, float]:
         """Macro recall of each data set, among the labels that it can say."""
@@ -217,7 +239,10 @@ class Trainer:
         return {
             name: float(
                 recall_score(
-                    corpus.targets[rows], predicted[rows], average="macro", zero_division=0
+                    corpus.targets[rows],
+                    predicted[rows],
+                    labels=np.unique(corpus.targets[rows]),
+                    average="macro",
                 )
             )
             for index, name in enumerate(corpus.names)
@@ -247,10 +272,12 @@ class Trainer:
         return torch.autocast(self._world.device.type, torch.bfloat16, enabled=enabled)
 
     def _save(self) -> None:
+        self._finite_loss()  # a checkpoint of broken weights would be resumed for ever
         if not self._world.leads:
             return
         state = {
             "fingerprint": self._fingerprint,
+            "processes": self._world.size,
             "progress": vars(self._progress),
             "model": self._model.state_dict(),
             "average": self._average.state_dict(),
@@ -264,9 +291,9 @@ class Trainer:
         if not path.exists():
             return
         state = load(path)
-        if state["fingerprint"] != self._fingerprint:
+        if (state["fingerprint"], state["processes"]) != (self._fingerprint, self._world.size):
             raise TrainingError(
-                f"{path} is of a run with other settings, data or code version; "
+                f"{path} is of a run with other settings, data or number of processes; "
                 "pass --fresh to discard it, or another --output"
             )
         self._progress = Progress(**state["progress"])

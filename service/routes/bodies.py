@@ -6,12 +6,33 @@ from fastapi import Request
 
 from service.errors import UnsupportedMedia
 
+BINARY = "application/octet-stream"
+
 
 def require_json(request: Request) -> None:
     """Refuse, with UnsupportedMedia, a body that does not say that it is JSON."""
+    media_type = _media_type(request)
+    if not _is_json(media_type):
+        raise _unsupported("application/json", media_type)
+
+
+def require_json_or_binary(request: Request) -> None:
+    """Refuse, with UnsupportedMedia, a body that says that it is anything else."""
+    media_type = _media_type(request)
+    if media_type and media_type != BINARY and not _is_json(media_type):
+        raise _unsupported(f"application/json or {BINARY}", media_type)
+
+
+def _media_type(request: Request) -> str:
     content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _is_json(media_type: str) -> bool:
     main, _, subtype = media_type.partition("/")
-    if main != "application" or not (subtype == "json" or subtype.endswith("+json")):
-        got = media_type[:100] if media_type.isprintable() and media_type else "none"
-        raise UnsupportedMedia(f"the content type must be application/json, it is {got}")
+    return main == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def _unsupported(wanted: str, media_type: str) -> UnsupportedMedia:
+    got = media_type[:100] if media_type.isprintable() and media_type else "none"
+    return UnsupportedMedia(f"the content type must be {wanted}, it is {got}")

@@ -1,7 +1,8 @@
-"""Every error to HTTP, in one place and in one shape."""
+"""Every error to HTTP, in one place and in one shape, but for a protocol that has its own."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from service.errors import (
     STATUS,
@@ -21,10 +24,13 @@ from service.errors import (
     Overloaded,
     RequestError,
 )
-from service.schemas import describe_error
+from service.infer import describe_oip_error
+from service.schemas import Given, describe_error
 
+OIP_PATH = re.compile(r"/v2(/|$)")
 CLIENT_CLOSED_REQUEST = 499  # nginx's number; only the access log sees it
 MAX_PARAM_CHARS = 100
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MESSAGES = {  # what the framework's own errors are called here
     400: MalformedBody("the body cannot be read as JSON in UTF-8"),
     404: NotFound("there is no such route; GET /docs lists them"),
@@ -41,7 +47,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def error_response(
-    error: RequestError, status: int | None = None, headers: dict[str, str] | None = None
+    scope: Scope,
+    error: RequestError,
+    status: int | None = None,
+    headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """The HTTP answer for an error, with Retry-After where coming back helps."""
     headers = dict(headers or {})
@@ -49,31 +58,51 @@ def error_response(
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, BodyTimeout):
         headers["Connection"] = "close"  # what may still come is no next request
-    content = describe_error(error).model_dump(exclude_none=True)
+    content = _describe(scope, error).model_dump(exclude_none=True)
     return JSONResponse(content, status or STATUS[type(error)], headers)
 
 
 async def _answer_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return error_response(error)
+    return error_response(request.scope, error)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return error_response(_name_first(error.errors()[0]))
+    return error_response(request.scope, _name_first(error.errors()[0]))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     # FastAPI turns whatever reading the body raised into a 400, with the cause attached.
     if isinstance(error.__cause__, RequestError):
-        return error_response(error.__cause__)
+        return error_response(request.scope, error.__cause__)
     named = MESSAGES.get(error.status_code, RequestError(str(error.detail)))
-    return error_response(named, error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_find_methods(request))
+    return error_response(request.scope, named, error.status_code, headers)
 
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def _find_methods(request: Request) -> list[str]:
+    """Every method that the path takes; the framework names those of the first route only."""
+    routes = request.app.router.routes
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    return [
+        scope["method"]
+        for scope in scopes
+        if any(route.matches(scope)[0] == Match.FULL for route in routes)
+    ]
+
+
+def _describe(scope: Scope, error: RequestError) -> Given:
+    """In the one schema, but under /v2 in that of the Open Inference Protocol."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return describe_oip_error(error) if OIP_PATH.match(path) else describe_error(error)
 
 
 def _name_first(error: dict[str, Any]) -> RequestError:

@@ -20,8 +20,15 @@ from service.schemas import (
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/", include_in_schema=False)
+@router.get(
+    "/",
+    summary="Leads to this page",
+    status_code=307,
+    response_class=RedirectResponse,
+    response_description="The page is at `docs`.",
+)
 async def show_docs() -> Response:
+    """For a browser."""
     # Relative, so that it holds behind any proxy.
     return RedirectResponse("docs")
 

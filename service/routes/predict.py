@@ -11,7 +11,7 @@ from service.examples import PREDICT_EXAMPLES, PREDICTED_EXAMPLES
 from service.routes.bodies import require_json
 from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
-from service.routes.documented import documented_errors
+from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.stages import PipelineStage
 from service.schemas import PredictRequest, PredictResponse
 
@@ -20,12 +20,7 @@ router = APIRouter(tags=["predict"])
 PREDICTED = {
     "description": "One prediction per input, in order. An input that cannot be answered has "
     "an `error` in its place.",
-    "headers": {
-        "Server-Timing": {
-            "description": "Milliseconds spent: tokenize, queue, infer and total.",
-            "schema": {"type": "string"},
-        }
-    },
+    "headers": SERVER_TIMING,
     "content": {"application/json": {"examples": PREDICTED_EXAMPLES}},
 }
 

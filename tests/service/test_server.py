@@ -14,37 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.processes import Server
+
 BODY = json.dumps({"inputs": "The room was spotless."}).encode()
 HEADERS = f"content-type: application/json\r\ncontent-length: {len(BODY)}\r\n"
-LISTENING = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 SHUTTING_DOWN = re.compile("Shutting down")
-
-
-class Server:
-    """`python -m service serve` on a free port."""
-
-    def __init__(self, models_dir: Path) -> None:
-        command = [sys.executable, "-m", "service", "serve", "--port", "0"]
-        self.process = subprocess.Popen(
-            [*command, "--models-dir", str(models_dir)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.port = int(self.read_until(LISTENING)[1])
-
-    def read_until(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """Wait for a line of the log."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := pattern.search(line):
-                return found
-        raise AssertionError(f"the log ended without {pattern.pattern}")
-
-    def wait(self) -> tuple[int, str]:
-        """The exit code and the rest of the log."""
-        log, _ = self.process.communicate(timeout=30)
-        return self.process.returncode, log
 
 
 @pytest.fixture

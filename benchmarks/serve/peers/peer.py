@@ -69,7 +69,8 @@ def _label(workers: int, threads: int, max_batch_size: int, max_wait_ms: int) ->
     layout = f"{_count(workers, 'worker')} of {_count(threads, 'thread')}"
     if max_batch_size == 1:
         return f"{layout}, no batching"
-    return f"{layout}, batches of {max_batch_size}, {max_wait_ms} ms"
+    waiting = f", {max_wait_ms} ms" if max_wait_ms else ""
+    return f"{layout}, batches of {max_batch_size}{waiting}"
 
 
 def _count(number: int, noun: str) -> str:

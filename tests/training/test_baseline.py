@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.training.samples import Row, reviews
+from training.baseline import evaluate_baselines
+from training.config import DataSource
+from training.datasets import DataSet, Rows
+
+POLAR = ("negative", "positive")
+LABELS = ("negative", "neutral", "positive")
+
+
+def data_set(
+    name: str,
+    labels: tuple[str, ...],
+    train: Sequence[Row] = (),
+    test: Sequence[Row] = (),
+    dev: Sequence[Row] = (),
+    **source: str,
+) -> DataSet:
+    def rows(found: Sequence[Row]) -> Rows:
+        return Rows(tuple(text for text, _ in found), tuple(label for _, label in found))
+
+    return DataSet(
+        DataSource(name=name, train="train.csv", **source),  # type: ignore[arg-type]
+        labels,
+        rows(train),
+        rows(dev),
+        rows(test),
+        {},
+        {},
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "zh", None])
+def test_words_that_give_the_label_away_are_learnt(language: str | None) -> None:
+    source = {"language": language} if language else {}
+    found = evaluate_baselines(
+        [data_set("s", LABELS, reviews(120, 0, LABELS), reviews(60, 1, LABELS), **source)]
+    )["s"]
+    assert found.all_labels is not None
+    assert found.two_way is not None
+    assert found.all_labels.accuracy.value > 0.9
+    assert (found.all_labels.rows, found.two_way.rows) == (60, 40)
+
+
+def test_unspaced_languages_are_read_by_character() -> None:
+    train = [("这部电影真好看啊", "positive"), ("那部电影真难看啊", "negative")] * 5
+    test = [("好看", "positive"), ("难看", "negative")]
+    found = evaluate_baselines([data_set("s", POLAR, train, test, language="zh")])["s"]
+    assert found.two_way is not None
+    assert found.two_way.accuracy.value == 1.0
+
+
+def test_the_rows_of_a_part_count_as_the_sets_own() -> None:
+    whole = data_set("whole", POLAR, [("meh", "negative"), ("ok", "positive")], reviews(20, 1))
+    part = data_set("part", POLAR, reviews(100), part_of="whole")
+    alone = evaluate_baselines([whole])["whole"].two_way
+    together = evaluate_baselines([whole, part])["whole"].two_way
+    assert alone is not None
+    assert together is not None
+    assert alone.accuracy.value < 0.7 < 0.9 < together.accuracy.value
+
+
+def test_a_two_way_part_teaches_nothing_about_neutral() -> None:
+    """Its neutral words would be taken for polar ones."""
+    whole = data_set("whole", LABELS, reviews(60, 0, LABELS), reviews(30, 1, LABELS))
+    misleading = [(text, "positive") for text, _ in reviews(90, 2, ["neutral"])]
+    part = data_set("part", POLAR, misleading, part_of="whole")
+    alone, together = evaluate_baselines([whole])["whole"], evaluate_baselines([whole, part])
+    assert together["whole"].all_labels == alone.all_labels
+    assert alone.all_labels is not None
+
+
+def test_a_set_without_train_rows_has_no_baseline() -> None:
+    assert evaluate_baselines([data_set("s", POLAR, test=reviews(4))]) == {}
+
+
+@pytest.mark.parametrize("labels", [POLAR, LABELS])
+def test_train_rows_of_one_label_give_no_figure(labels: tuple[str, ...]) -> None:
+    train = reviews(10, labels=["positive"])
+    found = evaluate_baselines([data_set("s", labels, train, reviews(4))])["s"]
+    assert (found.two_way, found.all_labels) == (None, None)
