@@ -12,7 +12,7 @@ DEV := .venv-dev/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-install test-container lint types format clean
+.PHONY: help serve test test-install test-container test-observe lint types format bench bench-quick clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -29,6 +29,9 @@ test-install: .venv-dev/.installed ## Install the package into a fresh environme
 test-container: .venv-dev/.installed ## Build the image, start it by compose and ask it
 	$(DEV)/python -m pytest tests/container -m container -s -rs
 
+test-observe: .venv-dev/.installed ## Let Prometheus scrape the service, and ask it every query of the dashboard
+	$(DEV)/python -m pytest tests/deploy -m observe -s -rs
+
 lint: .venv-dev/.installed ## Check style and format
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
@@ -39,6 +42,14 @@ types: .venv-dev/.installed ## Check the types
 format: .venv-dev/.installed ## Format, and fix what can be fixed
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
+
+# ARGS="--bundle DIR --peers mosec,ray --scenarios short,mixed --seconds 10 --rounds 5"
+bench: .venv-dev/.installed ## Compare the serving core with its peers, in about 25 minutes
+	$(DEV)/python -m benchmarks.serve run $(ARGS)
+
+bench-quick: .venv-dev/.installed ## A small part of it in under 5 minutes, into benchmarks/.quick
+	$(DEV)/python -m benchmarks.serve run --peers nothing,mosec --scenarios short,mixed \
+	  --variants 6 --seconds 2 --rounds 2 --output benchmarks/.quick $(ARGS)
 
 clean: ## Remove the environments and every cache
 	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -12,12 +13,16 @@ from fastapi_offline import FastAPIOffline
 from service import __version__, openapi
 from service.catalog import open_models
 from service.heartbeat import Heartbeats, keep_watch
+from service.logs import AccessLog
+from service.metrics import Metrics
 from service.middleware import BodyLimit, DefectNet
 from service.model import Model
-from service.pipeline import Pipeline, open_pipeline
+from service.pipeline import open_pipeline
 from service.routes import huggingface, oip, ops, predict
 from service.routes.errors import install_error_handlers
 from service.settings import Settings
+from service.telemetry import Observed, Telemetry, note_models, watch_queues
+from service.tracing import FRAMEWORK_TELEMETRY, open_tracer
 
 
 def create_app(
@@ -25,23 +30,32 @@ def create_app(
     models: Mapping[str, Model] | None = None,
     heartbeats: Heartbeats | None = None,
     slot: int = 0,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """The service over `models`, which are opened at start from the settings when left out.
 
-    With `heartbeats` it shows that it lives, as the process of `slot`. Starting raises
-    BundleError or ProviderError with the reason when a bundle cannot be served.
+    With `heartbeats` it shows that it lives, as the process of `slot`. It counts in
+    `metrics`, or in its own when left out. Starting raises BundleError or ProviderError with
+    the reason when a bundle cannot be served.
     """
+    telemetry = Telemetry(metrics or Metrics(), AccessLog(settings.access_log))
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Pipeline]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         opened = await asyncio.to_thread(open_models, settings) if models is None else models
         beats = heartbeats or Heartbeats(1)
-        async with open_pipeline(settings, opened) as pipeline:
-            watch = keep_watch(pipeline, beats, slot, settings.hang_timeout_s)
-            watching = asyncio.create_task(watch)
-            yield {"pipeline": pipeline}
-            await pipeline.close()  # what runs may hang even now
-            watching.cancel()
+        async with open_pipeline(settings, opened, observer=telemetry) as pipeline:
+            note_models(pipeline, telemetry.metrics)
+            watches = (
+                keep_watch(pipeline, beats, slot, settings.hang_timeout_s),
+                watch_queues(pipeline, telemetry.metrics),
+            )
+            watching = [asyncio.create_task(watch) for watch in watches]
+            async with open_tracer(settings.otlp_endpoint) as telemetry.tracer:
+                yield {"pipeline": pipeline, "metrics": telemetry.metrics}
+                await pipeline.close()  # what runs may hang even now
+            for watch in watching:
+                watch.cancel()
 
     app = FastAPIOffline(
         title=openapi.TITLE,
@@ -51,12 +65,14 @@ def create_app(
         redoc_url=None,
         static_url="/docs/static",
         swagger_ui_parameters=openapi.SWAGGER_UI,
+        telemetry=FRAMEWORK_TELEMETRY,
         lifespan=lifespan,
     )
     app.add_middleware(
         BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_ms=settings.body_timeout_ms
     )
     app.add_middleware(DefectNet)
+    app.add_middleware(Observed, telemetry=telemetry)
     install_error_handlers(app)
     app.include_router(predict.router)
     app.include_router(huggingface.router)

@@ -13,6 +13,7 @@ import math
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextvars import Context
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -131,6 +132,7 @@ class Batcher:
         self._dispatch_is_due = False
         self._running: dict[asyncio.Task[None], _Run] = {}
         self._closed = False
+        self._no_request = Context()  # a batch is of many requests: it logs as none of them
 
     @property
     def waiting_tokens(self) -> int:
@@ -233,7 +235,7 @@ class Batcher:
         # Not at once: what else has already arrived is read first and joins the plan.
         if not self._dispatch_is_due:
             self._dispatch_is_due = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            asyncio.get_running_loop().call_soon(self._dispatch, context=self._no_request)
 
     def _dispatch(self) -> None:
         self._dispatch_is_due = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,24 +18,26 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    disable_created_metrics,
     multiprocess,
     values,
 )
 from prometheus_client.exposition import choose_encoder
 
-from service.errors import STATUS
+from service.errors import STATUS, InvalidInput, SentimentError, TooLarge
 
 SECONDS = (
     *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
     *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
+TEXT_REASONS = (InvalidInput.type, TooLarge.type)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"  # what a client makes up must not become a label: there is no end to it
 MEMORY = Path("/dev/shm")
 
-Clock = Callable[[], float]
+
+class MetricsError(SentimentError):
+    """There is no place where the processes could keep their metrics."""
 
 
 class Metrics:
@@ -50,10 +52,9 @@ class Metrics:
         self._folder = folder
         self._registry = CollectorRegistry()
         replaces = folder is not None and _take_over(folder, slot)
-        disable_created_metrics()
         self._define()
         self._processes.set(1)
-        self._restarts.inc(replaces)
+        self._restarts.inc(float(replaces))
         for error in STATUS:
             self._refusals.labels(error.type)  # there from the start: a rate needs its zero
         self._request_children: dict[tuple[str, str, int], Histogram] = {}
@@ -170,6 +171,8 @@ class ModelMetrics:
     def __init__(self, name: str, metrics: _PerModel) -> None:
         self._name = name
         self._refused_texts = metrics.refused_texts
+        for reason in TEXT_REASONS:
+            self._refused_texts.labels(name, reason)
         self._queued = metrics.queued.labels(name)
         self._engine = metrics.engine.labels(name)
         self._failures = metrics.failures.labels(name)
@@ -211,11 +214,15 @@ def open_metrics_folder() -> Iterator[Path]:
     """A private folder for the metrics of several processes, removed at the end.
 
     In memory where the system has such a place: a disk would hold up who writes to it.
-    Raises OSError when nothing can be written anywhere.
+    Raises MetricsError when nothing can be written anywhere.
     """
     parent = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="sentiment-metrics-", dir=parent) as folder:
-        yield Path(folder)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="sentiment-metrics-", dir=parent)
+    except OSError as error:
+        raise MetricsError(f"no folder can be made for the metrics: {error.strerror}") from error
+    with folder as path:
+        yield Path(path)
 
 
 def _take_over(folder: Path, slot: int) -> bool:

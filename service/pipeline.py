@@ -8,10 +8,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
-from service.batcher import Answer, Batcher, BatchLimits, Clock
+from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch
 from service.cpus import usable_cpus
 from service.engine import CUDA, Float32
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
@@ -80,14 +81,44 @@ class Lane:
             return error
 
 
+class Observer(Protocol):
+    """Hears of what runs and what is answered."""
+
+    def watch_run(self, model: str, run: RunBatch) -> RunBatch:
+        """`run`, watched; called on the event loop or in a thread."""
+
+    def note_reply(self, reply: Reply) -> None:
+        """A call of `Pipeline.predict` is about to return this."""
+
+
+class NoObserver:
+    """Hears of nothing."""
+
+    def watch_run(self, model: str, run: RunBatch) -> RunBatch:
+        return run
+
+    def note_reply(self, reply: Reply) -> None:
+        pass
+
+
+NO_OBSERVER = NoObserver()
+
+
 class Pipeline:
     """Answers texts with one of several models, the first being the default."""
 
-    def __init__(self, lanes: Sequence[Lane], settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        settings: Settings,
+        clock: Clock,
+        observer: Observer = NO_OBSERVER,
+    ) -> None:
         self.lanes = {lane.name: lane for lane in lanes}
         self.settings = settings
         self._default = lanes[0]
         self._clock = clock
+        self._observer = observer
         self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
         self._probe: asyncio.Task[None] | None = None
         self._probe_started_s = 0.0
@@ -126,7 +157,9 @@ class Pipeline:
             infer_s=answer.infer_s if answer else 0.0,
             total_s=self._clock() - started_s,
         )
-        return Reply(lane.name, items, timing)
+        reply = Reply(lane.name, items, timing)
+        self._observer.note_reply(reply)
+        return reply
 
     async def probe(self) -> None:
         """Run every model on a real text; raise Unavailable when one does not answer.
@@ -193,16 +226,19 @@ class Pipeline:
 
 @asynccontextmanager
 async def open_pipeline(
-    settings: Settings, models: Mapping[str, Model], clock: Clock = perf_counter
+    settings: Settings,
+    models: Mapping[str, Model],
+    clock: Clock = perf_counter,
+    observer: Observer = NO_OBSERVER,
 ) -> AsyncIterator[Pipeline]:
     """A pipeline over open models; leaving answers what runs and refuses the rest."""
     workers = settings.workers or max(1, usable_cpus() // count_processes(settings, models))
     with ThreadPoolExecutor(workers, thread_name_prefix="engine") as executor:
         lanes = [
-            _open_lane(name, model, settings, executor, workers, clock)
+            _open_lane(name, model, settings, executor, workers, clock, observer)
             for name, model in models.items()
         ]
-        pipeline = Pipeline(lanes, settings, clock)
+        pipeline = Pipeline(lanes, settings, clock, observer)
         try:
             yield pipeline
         finally:
@@ -210,7 +246,13 @@ async def open_pipeline(
 
 
 def _open_lane(
-    name: str, model: Model, settings: Settings, executor: Executor, workers: int, clock: Clock
+    name: str,
+    model: Model,
+    settings: Settings,
+    executor: Executor,
+    workers: int,
+    clock: Clock,
+    observer: Observer,
 ) -> Lane:
     on_cuda = model.engine.provider == CUDA
     limits = BatchLimits(
@@ -220,7 +262,8 @@ def _open_lane(
         inline_s=0.0 if on_cuda else settings.inline_ms / 1000,
     )
     max_tokens = min(settings.max_tokens, model.manifest.max_tokens)
-    batcher = Batcher(model.logits, model.cost, limits, executor, workers, clock)
+    run = observer.watch_run(name, model.logits)
+    batcher = Batcher(run, model.cost, limits, executor, workers, clock)
     return Lane(name, model, batcher, TextLimits(settings.max_text_chars, max_tokens))
 
 

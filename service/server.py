@@ -6,19 +6,21 @@ import gc
 import logging.config
 import socket
 from collections.abc import Mapping
-from copy import deepcopy
-from typing import Any
+from pathlib import Path
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG
+from fastapi import FastAPI
 
 from service.app import create_app
 from service.engine import CUDA
 from service.heartbeat import Heartbeats
+from service.logs import configure_logging
+from service.metrics import Metrics, open_metrics_folder
 from service.model import Model
 from service.pipeline import count_processes
 from service.settings import Settings
 from service.supervisor import exit_on_signals, listen, supervise
+from service.tracing import check_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +29,17 @@ def run_server(settings: Settings, models: Mapping[str, Model]) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered before it returns.
 
     The models are opened once and shared by the processes that fork from this one. Raises
-    ServerError when the address cannot be had or the processes keep dying.
+    ServerError when the address cannot be had or the processes keep dying, MetricsError when
+    nothing can be written anywhere, TracingError when traces are wanted that cannot be sent.
     """
-    logging.config.dictConfig(configure_logging())
+    check_tracing(settings.otlp_endpoint)
+    logging.config.dictConfig(configure_logging(settings.log_format, settings.log_level))
+    exit_on_signals()  # and do not leave the folder behind
+    with open_metrics_folder() as folder:
+        _run(settings, models, folder)
+
+
+def _run(settings: Settings, models: Mapping[str, Model], folder: Path) -> None:
     count = count_processes(settings, models)
     sockets = listen(settings.host, settings.port, count)
     heartbeats = Heartbeats(count)
@@ -39,7 +49,8 @@ def run_server(settings: Settings, models: Mapping[str, Model]) -> None:
     def work(slot: int, sock: socket.socket) -> None:
         # The threads of an engine do not survive a fork: then each process opens its own.
         shared = models if settings.engine_threads == 1 or on_cuda else None
-        _serve(settings, shared, sock, heartbeats, slot)
+        app = create_app(settings, shared, heartbeats, slot, Metrics(folder, slot))
+        _serve(settings, app, sock)
 
     logger.info("running on http://%s with %d processes", address, count)
     if on_cuda:
@@ -50,26 +61,13 @@ def run_server(settings: Settings, models: Mapping[str, Model]) -> None:
     logger.info("stopped")
 
 
-def configure_logging() -> dict[str, Any]:
-    """uvicorn's logging, with the service's own loggers in the same format."""
-    config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
-    config["disable_existing_loggers"] = False
-    config["loggers"]["service"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
-    return config
-
-
-def _serve(
-    settings: Settings,
-    models: Mapping[str, Model] | None,
-    sock: socket.socket,
-    heartbeats: Heartbeats,
-    slot: int,
-) -> None:
+def _serve(settings: Settings, app: FastAPI, sock: socket.socket) -> None:
     config = uvicorn.Config(
-        create_app(settings, models, heartbeats, slot),
+        app,
         root_path=settings.root_path,
         log_level=settings.log_level,
-        log_config=configure_logging(),
+        log_config=configure_logging(settings.log_format, settings.log_level),
+        access_log=False,  # the service writes its own, without what follows a `?`
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
         server_header=False,
         ws="none",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.engine import Provider
+from service.logs import AccessLogged, LogFormat
 
 ENV_PREFIX = "SENTIMENT_"
 BUNDLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -156,6 +157,20 @@ class Settings(BaseSettings):
         default="info",
         pattern="^(critical|error|warning|info|debug)$",
         description="Least level logged: critical, error, warning, info or debug.",
+    )
+    log_format: LogFormat = Field(
+        default="text", description="How the log is written: text, or json with an object a line."
+    )
+    access_log: AccessLogged = Field(
+        default="errors",
+        description="Requests that get a line in the log: all, errors (status 400 and above) "
+        "or none. Never their texts.",
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Collector that gets OpenTelemetry traces over OTLP/HTTP, such as "
+        "http://localhost:4318. Left out: as OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces.",
     )
 
 

@@ -122,7 +122,9 @@ class _Supervisor:
 
     def _wait(self, signals: set[signal.Signals]) -> None:
         received = signal.sigtimedwait(signals, CHECK_EVERY_S)
-        if received and received.si_signo != signal.SIGCHLD:
+        # Not "any but SIGCHLD": CPython gives what lies in memory when this process was itself
+        # stopped (SIGSTOP, a paused container) and the time is up when it goes on.
+        if received and received.si_signo in STOPPING:
             self._stopping = True
         now_s = time.monotonic()
         if now_s - self._looked_s > CHECK_EVERY_S + self._hang_timeout_s:

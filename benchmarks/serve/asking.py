@@ -93,7 +93,9 @@ def _predictions(port: int, texts: list[str]) -> list[dict[str, Any]]:
     if reply.status != 200:
         raise VariantFailed(f"answered {reply.status}: {reply.content[:200]!r}")
     answer = json.loads(reply.content)
-    predictions = answer if isinstance(answer, list) else answer["predictions"]
+    predictions: list[dict[str, Any]] = (
+        answer if isinstance(answer, list) else answer["predictions"]
+    )
     if len(predictions) != len(texts):
         raise VariantFailed(f"{len(predictions)} answers to {len(texts)} texts")
-    return predictions  # type: ignore[no-any-return]
+    return predictions

@@ -8,26 +8,35 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from itertools import cycle
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 
 from benchmarks.serve.scenarios import Body, read_bodies
+from service.cpus import usable_cpus
 from service.engine import pad
 from service.model import Model, open_model
 from service.planner import BatchBudget, plan
 from service.settings import Settings
 
 PLANNED_TOGETHER = 512
-START_AFTER_S = 2.0  # by then every process has its model open
 ALONE_RUNS = 300
 
 TokenIds = list[int]
 Groups = list[list[TokenIds]]
+
+
+@dataclass(frozen=True)
+class _Task:
+    bundle: Path
+    bodies: Path
+    seconds: float
+    together: bool
 
 
 def measure_texts_per_s(bundle: Path, bodies: Path, seconds: float, together: bool) -> float:
@@ -35,15 +44,19 @@ def measure_texts_per_s(bundle: Path, bodies: Path, seconds: float, together: bo
 
     Each request's texts are planned by themselves, or `together` with those of others.
     """
-    processes = os.cpu_count() or 1
+    processes = usable_cpus()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        start_s = time.time() + START_AFTER_S
-        tasks = [
-            pool.submit(_run, bundle, bodies, start_s, seconds, together)
-            for _ in range(processes)
-        ]
-        return sum(task.result() for task in tasks)
+    barrier, results = context.Barrier(processes), context.SimpleQueue()
+    task = _Task(bundle, bodies, seconds, together)
+    workers = [
+        context.Process(target=_run, args=(task, barrier, results)) for _ in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    total = sum(results.get() for _ in workers)
+    for worker in workers:
+        worker.join()
+    return float(total)
 
 
 def measure_alone_ms(bundle: Path, bodies: Path) -> float:
@@ -58,19 +71,19 @@ def measure_alone_ms(bundle: Path, bodies: Path) -> float:
     return 1000 * median(seconds)
 
 
-def _run(bundle: Path, bodies: Path, start_s: float, seconds: float, together: bool) -> float:
-    """Texts a second of one process, which runs whole rounds of requests until time is up."""
-    model = open_model(bundle)
+def _run(task: _Task, barrier: Barrier, results: SimpleQueue[float]) -> None:
+    """Texts a second of one process, which begins when all are ready."""
+    model = open_model(task.bundle)
     model.warm_up(time.perf_counter)
-    groups = _group(model, read_bodies(bodies), together)
-    time.sleep(max(0.0, start_s - time.time()))
+    groups = _group(model, read_bodies(task.bodies), task.together)
+    barrier.wait()
     done, began_s = 0, time.perf_counter()
     for group in cycle(groups):
         _answer(model, group)
         done += len(group)
-        if time.perf_counter() - began_s >= seconds:
+        if time.perf_counter() - began_s >= task.seconds:
             break
-    return done / (time.perf_counter() - began_s)
+    results.put(done / (time.perf_counter() - began_s))
 
 
 def _group(model: Model, bodies: Iterable[Body], together: bool) -> Groups:

@@ -10,14 +10,14 @@ import venv
 from pathlib import Path
 
 from benchmarks.serve.errors import BenchmarkError
-from benchmarks.serve.versions import MODEL, PEERS, PINS
+from benchmarks.serve.versions import MODEL, PEERS, PINS, PLOT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "benchmarks" / ".venvs"
 SERVICE = "service"
 """The environment of the service itself and of the endpoint that does nothing."""
 
-ENVIRONMENTS = (SERVICE, *PEERS)
+PLOTTING = "plot"
 STAMP = ".installed"
 INSTALL_TIMEOUT_S = 1800
 
@@ -38,7 +38,9 @@ def python_of(name: str) -> Path:
 
 
 def requirements(name: str) -> tuple[str, ...]:
-    """What pip is asked for: of the service what pyproject.toml says, of a peer the table."""
+    """What pip is asked for: for the service what pyproject.toml says, else what the table does."""
+    if name == PLOTTING:
+        return PLOT
     if name != SERVICE:
         return (*PEERS[name], *MODEL)
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -54,7 +56,7 @@ def _install(folder: Path, python: Path, wanted: tuple[str, ...]) -> None:
     venv.EnvBuilder(clear=True, with_pip=True).create(folder)
     pins = folder / "constraints.txt"
     pins.write_text("\n".join(PINS) + "\n")
-    command = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(pins), *wanted]
+    command = [str(python), "-m", "pip", "install", "-qq", "--constraint", str(pins), *wanted]
     try:
         subprocess.run(command, check=True, timeout=INSTALL_TIMEOUT_S)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -20,7 +20,7 @@ from benchmarks.serve.servers.options import HOST
 
 MARK = "BENCHMARK_MARK"
 POLL_S = 0.02
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 15.0
 LOG_LINES = 5
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
@@ -78,19 +78,22 @@ def running(
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
-    while not _answers(port):
+    while (answered := _try(port)) != "200":
         if process.poll() is not None:
             raise VariantFailed(f"ended with status {process.returncode}: {_end_of(log)}")
         if time.monotonic() > deadline_s:
-            raise VariantFailed(f"not ready within {START_TIMEOUT_S:g} s: {_end_of(log)}")
+            raise VariantFailed(
+                f"not ready within {START_TIMEOUT_S:g} s, last {answered}: {_end_of(log)}"
+            )
         time.sleep(POLL_S)
 
 
-def _answers(port: int) -> bool:
+def _try(port: int) -> str:
+    """The status of an answer, or why there was none."""
     try:
-        return ask(port, ["good"]).status == 200
-    except OSError:
-        return False
+        return str(ask(port, ["good"]).status)
+    except OSError as error:
+        return type(error).__name__
 
 
 def _stop(process: subprocess.Popen[bytes], mark: str) -> None:

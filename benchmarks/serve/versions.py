@@ -27,3 +27,6 @@ PINS: Final = (
     "uvloop==0.23.0",
 )
 """Held in every environment, ours too, wherever something asks for one of them."""
+
+PLOT: Final = ("matplotlib==3.11.2",)
+"""What draws the figure."""

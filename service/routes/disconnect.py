@@ -17,17 +17,26 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     To be called once the body has been read. Raises ClientDisconnect when the client went.
     """
-    task = asyncio.create_task(work)
+    waiter = asyncio.current_task()
+    assert waiter is not None
+    has_left = False
+
+    def leave(gone: asyncio.Task[None]) -> None:
+        nonlocal has_left
+        has_left = True
+        waiter.cancel()
+
     gone = asyncio.create_task(_wait_until_gone(request))
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if has_left and not waiter.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        task.cancel()
+        gone.remove_done_callback(leave)
         gone.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _wait_until_gone(request: Request) -> None:

@@ -25,6 +25,7 @@ from service.errors import (
     RequestError,
 )
 from service.infer import describe_oip_error
+from service.records import current_record
 from service.schemas import Given, describe_error
 
 OIP_PATH = re.compile(r"/v2(/|$)")
@@ -53,6 +54,8 @@ def error_response(
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """The HTTP answer for an error, with Retry-After where coming back helps."""
+    if record := current_record.get():
+        record.refusal = error.type
     headers = dict(headers or {})
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(error.retry_after_s)

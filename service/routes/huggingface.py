@@ -15,6 +15,7 @@ from service.huggingface import (
     describe_labels,
 )
 from service.routes.bodies import require_json
+from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.stages import PipelineStage
@@ -31,8 +32,9 @@ CLASSIFIED = {
 @router.post(
     "/",
     summary="Text classification as Hugging Face Inference has it",
-    responses={200: CLASSIFIED, **documented_errors(400, 413, 415, 422, 429, 503, 504)},
+    responses={200: CLASSIFIED, **documented_errors(400, 408, 413, 415, 422, 429, 503, 504)},
     dependencies=[Depends(require_json)],
+    openapi_extra={"parameters": [TIMEOUT_PARAMETER]},
 )
 async def classify(
     body: Annotated[ClassificationRequest, Body(openapi_examples=CLASSIFY_EXAMPLES)],
@@ -53,6 +55,7 @@ async def classify(
         texts,
         raw_scores=parameters.function_to_apply == "none",
         truncate=bool(parameters.truncation),
+        timeout_ms=read_timeout_ms(request),
     )
     reply = await while_connected(request, work)
     outcomes = require_outcomes(reply, lambda index: name_input(index, alone=alone))

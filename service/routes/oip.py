@@ -34,6 +34,7 @@ from service.oip import (
 from service.openapi import inline_schema
 from service.pipeline import Lane
 from service.routes.bodies import BINARY, require_json_or_binary
+from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_oip_errors
 from service.routes.stages import PipelineStage
@@ -147,7 +148,7 @@ INFER: dict[str, Any] = {
     "response_model": InferResponse,
     "responses": {
         200: INFERRED,
-        **documented_oip_errors(400, 404, 413, 415, 422, 429, 503, 504),
+        **documented_oip_errors(400, 404, 408, 413, 415, 422, 429, 503, 504),
     },
     "dependencies": [Depends(require_json_or_binary)],
 }
@@ -218,13 +219,13 @@ async def check_model_ready(lane: Named, pipeline: PipelineStage) -> ModelReady:
 @router.post(
     f"{MODEL}/infer",
     summary="The sentiment of a tensor of texts",
-    openapi_extra={"parameters": [NAME], "requestBody": INFER_BODY},
+    openapi_extra={"parameters": [NAME, TIMEOUT_PARAMETER], "requestBody": INFER_BODY},
     **INFER,
 )
 @router.post(
     f"{VERSION_OF_MODEL}/infer",
     summary="The sentiment of a tensor of texts, by version",
-    openapi_extra={"parameters": [NAME, VERSION], "requestBody": INFER_BODY},
+    openapi_extra={"parameters": [NAME, VERSION, TIMEOUT_PARAMETER], "requestBody": INFER_BODY},
     **INFER,
 )
 async def infer(
@@ -241,7 +242,11 @@ async def infer(
         raise InvalidInput("is not the model in the path", "model_name")
     options = asked.request.options
     work = pipeline.predict(
-        asked.texts, model=lane.name, raw_scores=options.raw_scores, truncate=options.truncate
+        asked.texts,
+        model=lane.name,
+        raw_scores=options.raw_scores,
+        truncate=options.truncate,
+        timeout_ms=read_timeout_ms(request),
     )
     reply = await while_connected(request, work)
     model = describe_model(lane.name, lane.model.manifest)

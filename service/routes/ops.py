@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from service import __version__
 from service.pipeline import Lane, Pipeline
 from service.routes.documented import documented_errors
-from service.routes.stages import PipelineStage
+from service.routes.stages import MetricsPage, PipelineStage
 from service.schemas import (
     HealthResponse,
     InfoResponse,
@@ -18,6 +18,11 @@ from service.schemas import (
 )
 
 router = APIRouter(tags=["operations"])
+
+METRICS_CONTENT = {
+    media_type: {"schema": {"type": "string"}}
+    for media_type in ("text/plain", "application/openmetrics-text")
+}
 
 
 @router.get(
@@ -72,6 +77,19 @@ async def check_ready(pipeline: PipelineStage) -> HealthResponse:
     """Runs every model on a real text. 503 when one fails or the service is stopping."""
     await pipeline.probe()
     return HealthResponse(status="ok")
+
+
+@router.get(
+    "/metrics",
+    summary="What was counted and measured, for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Metrics of all processes.", "content": METRICS_CONTENT}},
+)
+def show_metrics(request: Request, metrics: MetricsPage) -> Response:
+    """In the format that the header Accept asks for: Prometheus's own text, or OpenMetrics."""
+    # Not async: in a thread, since many processes have many numbers to add up.
+    page, content_type = metrics.render(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type})
 
 
 def _describe(lane: Lane, pipeline: Pipeline) -> ModelInfo:

@@ -6,12 +6,22 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.metrics import Metrics
 from service.pipeline import Pipeline
 
 
-def _get_pipeline(request: Request) -> Pipeline:
+def get_pipeline(request: Request) -> Pipeline:
+    """The pipeline of the application that got the request."""
     pipeline: Pipeline = request.state.pipeline
     return pipeline
 
 
-PipelineStage = Annotated[Pipeline, Depends(_get_pipeline)]
+PipelineStage = Annotated[Pipeline, Depends(get_pipeline)]
+
+
+def _get_metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.state.metrics
+    return metrics
+
+
+MetricsPage = Annotated[Metrics, Depends(_get_metrics)]

@@ -32,7 +32,7 @@ RAISED: dict[str, Exception] = {
 @pytest.fixture(scope="module")
 def raising() -> Iterator[TestClient]:
     app = FastAPI()
-    app.add_middleware(BodyLimit, max_body_bytes=10)
+    app.add_middleware(BodyLimit, max_body_bytes=10, timeout_ms=1000)
     app.add_middleware(DefectNet)
     install_error_handlers(app)
 

@@ -252,9 +252,8 @@ def test_a_hang_on_the_event_loop_is_noticed_too(models_dir: Path, tmp_path: Pat
 
 def test_a_server_stops_in_good_order_though_an_engine_hangs(mortal_server: FaultyServer) -> None:
     server = mortal_server
-    hanging = server.start_run(HANGS)
+    assert server.predict(HANGS, timeout_ms=500).status == 504  # nobody waits, and yet it runs
     assert server.stop() == 0
-    assert hanging.result(PATIENCE_S).status == 503
 
 
 @pytest.mark.parametrize("hang_timeout_s", [60])

@@ -7,6 +7,5 @@ from benchmarks.serve.peers.peer import Peer
 
 OURS = ours.PEER
 PEERS: dict[str, Peer] = {
-    module.PEER.name: module.PEER
-    for module in (ours, nothing, mosec, litserve, bentoml, ray_serve)
+    module.PEER.name: module.PEER for module in (ours, nothing, mosec, litserve, bentoml, ray_serve)
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.serve.peers.peer import Peer, grid
 from benchmarks.serve.servers.options import HOST, ServerOptions
 
-BATCHES = ((1, 0), (64, 0))
+BATCHES = ((64, 0), (1, 0))
 """A request of 64 texts has to fit into a batch."""
 
 SERVICE = "benchmarks.serve.servers.bentoml:Sentiment"

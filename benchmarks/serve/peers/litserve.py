@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from benchmarks.serve.peers.peer import Peer, grid, run_module
 
-BATCHES = ((1, 0), (8, 1), (32, 1), (32, 10))
+BATCHES = ((32, 1), (1, 0), (8, 1), (32, 10))
 PEER = Peer("litserve", "LitServe", "litserve", grid(BATCHES), run_module("litserve"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.serve.peers.peer import Peer, grid, run_module
 from benchmarks.serve.servers.options import HOST, ServerOptions
 
-BATCHES = ((1, 1), (8, 1), (16, 1), (32, 1), (64, 1), (32, 5))
+BATCHES = ((32, 1), (1, 1), (8, 1), (16, 1), (64, 1), (32, 5))
 
 
 def configure(options: ServerOptions) -> Mapping[str, str]:

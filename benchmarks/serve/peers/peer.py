@@ -54,9 +54,7 @@ class Peer:
 def grid(batches: Iterable[tuple[int, int]]) -> tuple[Variant, ...]:
     """Every layout with every (requests in a batch, milliseconds to wait for them)."""
     return tuple(
-        Variant(_label(*layout, *batch), *layout, *batch)
-        for batch in batches
-        for layout in LAYOUTS
+        Variant(_label(*layout, *batch), *layout, *batch) for batch in batches for layout in LAYOUTS
     )
 
 

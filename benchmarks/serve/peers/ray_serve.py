@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from benchmarks.serve.peers.peer import Peer, grid, run_module
 from benchmarks.serve.servers.options import HOST, ServerOptions
 
-BATCHES = ((1, 0), (32, 1))
+BATCHES = ((32, 1), (1, 0))
 
 
 def configure(options: ServerOptions) -> Mapping[str, str]:

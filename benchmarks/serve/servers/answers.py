@@ -34,9 +34,7 @@ class Answers:
     def of_bodies(self, bodies: Sequence[dict[str, Any]]) -> list[Answer]:
         """An answer for each request's body, all texts of all of them run as one batch."""
         predictions = iter(self.of_texts([text for body in bodies for text in body["inputs"]]))
-        return [
-            self.envelope(list(islice(predictions, len(body["inputs"])))) for body in bodies
-        ]
+        return [self.envelope(list(islice(predictions, len(body["inputs"])))) for body in bodies]
 
     def envelope(self, predictions: list[Answer]) -> Answer:
         """The answer to one request."""

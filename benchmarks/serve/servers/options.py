@@ -38,8 +38,6 @@ class ServerOptions:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServerOptions:
         """The options that the benchmark started this process with."""
-        found = {
-            name: environment[f"{PREFIX}{name.upper()}"] for name in cls.__dataclass_fields__
-        }
+        found = {name: environment[f"{PREFIX}{name.upper()}"] for name in cls.__dataclass_fields__}
         bundle = found.pop("bundle")
         return cls(bundle, **{name: int(value) for name, value in found.items()})
