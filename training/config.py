@@ -106,6 +106,8 @@ class TrainingConfig:
     """The loop: how long, how fast, and when to stop."""
 
     passes: Positive = 4
+    restarts: tuple[Positive, ...] = ()
+    """Passes of further cycles, each to a third of the rate before (Loshchilov & Hutter 2017)."""
     batch_tokens: Positive = 8192
     batch_size: Positive = 256
     max_tokens: Positive = 768

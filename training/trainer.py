@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import signal
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -79,20 +81,16 @@ class Trainer:
         self._average = AveragedModel(self._model, multi_avg_fn=_moving_average(config))
         self._read_lengths = cropped_lengths(train.store.lengths, config.max_tokens)
         self._steps_per_pass = math.ceil(len(self._batches(0)) / world.size)
-        self._total_steps = self._steps_per_pass * config.passes
+        self._cycles = (config.passes, *config.restarts)
+        self._total_steps = self._steps_per_pass * sum(self._cycles)
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer,
-            config.learning_rate,
-            total_steps=self._total_steps + 1,
-            pct_start=config.warmup_share,
-        )
         self._progress = Progress()
+        self._schedule = self._new_schedule()
         self._loss = torch.zeros(())
 
     def fit(self) -> Classifier:
@@ -181,6 +179,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
+        if self._progress.step + 1 in self._cycle_starts():
+            self._schedule = self._new_schedule(self._progress.step + 1)
         if config.average_decay:
             self._average.update_parameters(self._model)
         return loss.detach()
@@ -249,6 +249,21 @@ class Trainer:
             if (rows := corpus.members == index).any()
         }
 
+    def _cycle_starts(self) -> list[int]:
+        """The step at which each cycle of the learning rate begins."""
+        passes = accumulate(self._cycles[:-1], initial=0)
+        return [self._steps_per_pass * before for before in passes]
+
+    def _new_schedule(self, step: int = 0) -> torch.optim.lr_scheduler.OneCycleLR:
+        """The schedule of the cycle that `step` lies in (Smith & Topin 2018), at its start."""
+        cycle = bisect_right(self._cycle_starts(), step) - 1
+        return torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer,
+            self._config.learning_rate / 3**cycle,
+            total_steps=self._steps_per_pass * self._cycles[cycle] + 1,
+            pct_start=self._config.warmup_share,
+        )
+
     def _batches(self, number: int) -> list[Batch]:
         """The batches of one pass, in order: the same in every process."""
         config, rng = self._config, np.random.default_rng((self._seed, number))
@@ -259,7 +274,7 @@ class Trainer:
         return tqdm(
             total=sum(batch.tokens for batch in batches),
             initial=sum(batch.tokens for batch in batches[: done * per_step]),
-            desc=f"pass {number + 1}/{self._config.passes}",
+            desc=f"pass {number + 1}/{sum(self._cycles)}",
             unit="tok",
             unit_scale=True,
             smoothing=0.05,
@@ -299,6 +314,7 @@ class Trainer:
         self._progress = Progress(**state["progress"])
         self._model.load_state_dict(state["model"])
         self._average.load_state_dict(state["average"])
+        self._schedule = self._new_schedule(self._progress.step)  # sets rates that are not to stay
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
 

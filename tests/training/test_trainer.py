@@ -145,6 +145,25 @@ def test_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path: Path)
     assert not torch.equal(found[0]["head.weight"], found[2]["head.weight"])
 
 
+def test_each_restart_begins_a_cycle_of_a_third_of_the_rate(tmp_path: Path) -> None:
+    trainer_of(tmp_path, passes=20, restarts=(20,), patience=1000, learning_rate=3e-2).fit()
+    rows = rows_of_csv(tmp_path / "train.csv")
+    rates = {int(row["step"]): float(row["learning_rate"]) for row in rows}
+    half = max(rates) // 2
+    first = max(rate for step, rate in rates.items() if step <= half)
+    second = max(rate for step, rate in rates.items() if step > half)
+    assert second == pytest.approx(first / 3, rel=0.2)
+
+
+def test_a_run_that_ended_between_two_cycles_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    whole = trainer_of(tmp_path / "whole", passes=2, restarts=(2,), patience=1000).fit()
+    part = trainer_of(tmp_path / "part", passes=2, restarts=(2,), patience=1000)
+    part._total_steps //= 2  # as if killed right after the checkpoint at the end of a cycle
+    part.fit()
+    resumed = trainer_of(tmp_path / "part", passes=2, restarts=(2,), patience=1000).fit()
+    assert_same_bits(whole.state_dict(), resumed.state_dict())
+
+
 def test_a_finished_run_is_found_finished(tmp_path: Path) -> None:
     first = trainer_of(tmp_path).fit().state_dict()
     before = rows_of_csv(tmp_path / "dev.csv")
