@@ -7,7 +7,9 @@ another's place goes on with its counters, which therefore never go backwards.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +36,8 @@ TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"  # what a client makes up must not become a label: there is no end to it
 MEMORY = Path("/dev/shm")
+FOLDER_PREFIX = "sentiment-metrics-"
+LOCK = "lock"
 
 
 class MetricsError(SentimentError):
@@ -213,16 +217,38 @@ class ModelMetrics:
 def open_metrics_folder() -> Iterator[Path]:
     """A private folder for the metrics of several processes, removed at the end.
 
-    In memory where the system has such a place: a disk would hold up who writes to it.
-    Raises MetricsError when nothing can be written anywhere.
+    In memory where the system has such a place: a disk would hold up who writes to it. What
+    servers have left there that were killed is removed first. Raises MetricsError when
+    nothing can be written anywhere.
     """
     parent = MEMORY if os.access(MEMORY, os.W_OK) else None
     try:
-        folder = tempfile.TemporaryDirectory(prefix="sentiment-metrics-", dir=parent)
+        folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=parent)
     except OSError as error:
         raise MetricsError(f"no folder can be made for the metrics: {error.strerror}") from error
-    with folder as path:
+    with folder as path, _in_use(Path(path)):
+        _sweep(Path(path).parent)
         yield Path(path)
+
+
+@contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Lock a folder for as long as this process or one that it has forked is there."""
+    with (folder / "locking").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "locking").rename(folder / LOCK)
+        yield
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders that nobody locks any more."""
+    for lock in parent.glob(f"{FOLDER_PREFIX}*/{LOCK}"):
+        try:
+            with lock.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent)
+        except OSError:
+            continue  # in use, or another user's, or gone meanwhile
 
 
 def _take_over(folder: Path, slot: int) -> bool:

@@ -234,7 +234,8 @@ def test_counters_survive_the_process_that_counted(server: Server) -> None:
         page = wait_until_restarted(server, restarts)
         assert page.predicted == 40
         assert page.value("sentiment_processes") == 2
-        assert sorted(folder.iterdir()) == files  # however many processes come and go
+        # However many processes come and go.
+        wait_until(lambda: sorted(folder.iterdir()) == files, "the same files as before")
     asyncio.run(predict_on_many_connections(server, 20))
     assert fetch_page(server).predicted == 60
 
@@ -244,6 +245,22 @@ def test_nothing_is_left_when_the_server_has_stopped(server: Server) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     assert server.stop() == 0
     assert not folder.exists()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next_and_nothing_else(
+    server: Server, models_dir: Path, tmp_path: Path
+) -> None:
+    with Server(models_dir, tmp_path / "killed", processes=1) as killed:
+        wait_until(killed.is_ready, "readiness")
+        left = find_folder(killed.children()[0])
+    assert left.exists()
+
+    def sweep() -> bool:
+        with open_metrics_folder():
+            return not left.exists()
+
+    wait_until(sweep, "the end of the killed server's folder")  # its processes may take a moment
+    assert find_folder(server.children()[0]).exists()
 
 
 def test_a_folder_that_cannot_be_made_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ class Sentiment:
     @bentoml.api(
         route=PATH,
         batchable=options.max_batch_size > 1,
-        max_batch_size=options.max_batch_size,
+        max_batch_size=max(2, options.max_batch_size),  # only read when it batches
         max_latency_ms=MAX_LATENCY_MS,
     )
     def predict(self, inputs: list[str]) -> list[dict[str, Any]]:
