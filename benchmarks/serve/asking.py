@@ -77,6 +77,14 @@ def check_shape(port: int, texts: int) -> None:
     _predictions(port, ["good"] * texts)
 
 
+def settle(port: int) -> None:
+    """Wait until the server is done with what a load has left behind.
+
+    Raises VariantFailed when it does not answer again.
+    """
+    _predictions(port, ["good"])
+
+
 def _check(port: int, texts: list[str], expected: Expected) -> None:
     for text, prediction in zip(texts, _predictions(port, texts), strict=True):
         scores = expected[text]

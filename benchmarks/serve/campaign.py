@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.serve import asking
 from benchmarks.serve.asking import Expected
 from benchmarks.serve.environments import python_of
-from benchmarks.serve.errors import VariantFailed
+from benchmarks.serve.errors import NothingAnswered, VariantFailed
 from benchmarks.serve.load import put_load
 from benchmarks.serve.logs import note
 from benchmarks.serve.peers.peer import Peer, Variant
@@ -124,8 +125,11 @@ def _load(
     peer, variant, _ = entry
     bodies = campaign.bodies(scenario)
     try:
-        put_load(server.port, bodies, scenario.connections, WARM_UP_S)
+        with suppress(NothingAnswered):
+            put_load(server.port, bodies, scenario.connections, WARM_UP_S)
+        asking.settle(server.port)
         load = put_load(server.port, bodies, scenario.connections, seconds)
+        asking.settle(server.port)
     except VariantFailed as failure:
         _fail(results, Failure(scenario.name, peer.name, variant.label, str(failure)))
         return

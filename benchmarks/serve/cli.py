@@ -70,7 +70,7 @@ def run(
     peers: Peers = ALL_PEERS,
     seconds: Seconds = 5,
     rounds: Rounds = 3,
-    screen_seconds: ScreenSeconds = 1,
+    screen_seconds: ScreenSeconds = 2,
     variants: Variants = None,
     connections: Connections = None,
     cost: Cost = True,
@@ -79,7 +79,7 @@ def run(
     """Find each peer's best variant, let them take turns, and write the report."""
     find_wrk()
     bundle = bundle.resolve()
-    with TemporaryDirectory(prefix="benchmark-") as work:
+    with TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as work:
         campaign = Campaign(
             bundle=bundle,
             expected=expect(bundle),

@@ -9,3 +9,7 @@ class BenchmarkError(Exception):
 
 class VariantFailed(Exception):
     """One variant of a peer did not start, answered wrongly or not at all."""
+
+
+class NothingAnswered(VariantFailed):
+    """Not one answer came while the load lasted: fair enough in a warm-up."""

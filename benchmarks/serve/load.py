@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.serve.errors import BenchmarkError, VariantFailed
+from benchmarks.serve.errors import BenchmarkError, NothingAnswered, VariantFailed
 from benchmarks.serve.servers.options import HOST, PATH
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -56,5 +56,5 @@ def _read(seen: dict[str, float]) -> Load:
             f"{seen['not_200']:.0f} answers were not 200 and {seen['broken']:.0f} did not come"
         )
     if not seen["requests"]:
-        raise VariantFailed("no request was answered")
+        raise NothingAnswered(f"no request was answered in {seen['seconds']:.0f} s")
     return Load(seen["requests"] / seen["seconds"], seen["p50_ms"], seen["p99_ms"])

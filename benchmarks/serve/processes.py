@@ -23,7 +23,7 @@ POLL_S = 0.02
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 15.0
 LOG_LINES = 5
-PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 """Of our own environment; the rest could set up one peer and not another."""
 
 
@@ -53,11 +53,13 @@ def running(
 ) -> Iterator[Running]:
     """A server that has answered once, and none of its processes afterwards.
 
+    What it writes goes to the folder of its log.
     Raises VariantFailed with the end of its log when it does not come up.
     """
     mark = uuid.uuid4().hex
     inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment = {**inherited, "PYTHONPATH": str(CHECKOUT), **variables, MARK: mark}
+    folders = {"PYTHONPATH": str(CHECKOUT), "HOME": str(log.parent), "TMPDIR": str(log.parent)}
+    environment = {**inherited, **folders, **variables, MARK: mark}
     began_s = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -6,7 +6,7 @@ from typing import Any
 
 import litserve
 
-from benchmarks.serve.servers.answers import Answer, Answers
+from benchmarks.serve.servers.answers import Answers
 from benchmarks.serve.servers.options import HOST, PATH, ServerOptions
 
 
@@ -20,16 +20,10 @@ class Predict(litserve.LitAPI):
     def decode_request(self, request):  # type: ignore[no-untyped-def]
         return request
 
-    def batch(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return inputs
-
     def predict(self, body: Any) -> Any:
         if isinstance(body, list):
             return self._answers.of_bodies(body)
         return self._answers.of_bodies([body])[0]
-
-    def unbatch(self, output: list[Answer]) -> list[Answer]:
-        return output
 
     def encode_response(self, output):  # type: ignore[no-untyped-def]
         return output
@@ -50,7 +44,6 @@ def main() -> None:
         timeout=False,
         fast_queue=True,  # documented for more than 100 requests a second
     )
-    server.transport_config.transport_type = "zmq"
     server.run(
         host=HOST,
         port=options.port,
