@@ -7,7 +7,7 @@ from typing import Any
 PREDICT_EXAMPLES: dict[str, Any] = {
     "english": {
         "summary": "English: one text",
-        "value": {"inputs": "The room was spotless and the staff could not have been kinder."},
+        "value": {"inputs": "A lovely little film, warm and funny."},
     },
     "chinese": {
         "summary": "中文: 一条文本",
@@ -37,9 +37,9 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.97,
-                    "scores": {"positive": 0.97, "neutral": 0.02, "negative": 0.01},
-                    "tokens": 13,
+                    "score": 0.992,
+                    "scores": {"positive": 0.992, "neutral": 0.007, "negative": 0.001},
+                    "tokens": 9,
                     "truncated": False,
                 }
             ],
@@ -52,9 +52,9 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.93,
-                    "scores": {"negative": 0.93, "neutral": 0.05, "positive": 0.02},
-                    "tokens": 11,
+                    "score": 0.954,
+                    "scores": {"negative": 0.954, "neutral": 0.041, "positive": 0.005},
+                    "tokens": 10,
                     "truncated": False,
                 },
                 {
@@ -72,7 +72,7 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
 CLASSIFY_EXAMPLES: dict[str, Any] = {
     "english": {
         "summary": "English: one text",
-        "value": {"inputs": "The room was spotless and the staff could not have been kinder."},
+        "value": {"inputs": "A lovely little film, warm and funny."},
     },
     "chinese": {
         "summary": "中文: 一条文本",
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.97},
-                {"label": "neutral", "score": 0.02},
-                {"label": "negative", "score": 0.01},
+                {"label": "positive", "score": 0.992},
+                {"label": "neutral", "score": 0.007},
+                {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.96}], [{"label": "positive", "score": 0.94}]],
+        "value": [[{"label": "positive", "score": 0.992}], [{"label": "positive", "score": 0.877}]],
     },
 }
 
@@ -113,7 +113,7 @@ INFER_EXAMPLES: dict[str, Any] = {
                     "name": "text",
                     "datatype": "BYTES",
                     "shape": [1],
-                    "data": ["The room was spotless and the staff could not have been kinder."],
+                    "data": ["A lovely little film, warm and funny."],
                 }
             ]
         },
@@ -141,11 +141,16 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1",
+            "model_version": "1.0.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.97]},
-                {"name": "scores", "datatype": "FP64", "shape": [1, 3], "data": [0.01, 0.02, 0.97]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.992]},
+                {
+                    "name": "scores",
+                    "datatype": "FP64",
+                    "shape": [1, 3],
+                    "data": [0.001, 0.007, 0.992],
+                },
             ],
         },
     },
@@ -153,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1",
+            "model_version": "1.0.0",
             "id": "42",
             "outputs": [
                 {

@@ -21,7 +21,7 @@ from benchmarks.serve.servers.options import HOST
 MARK = "BENCHMARK_MARK"
 POLL_S = 0.02
 START_TIMEOUT_S = 180.0
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 4.0
 LOG_LINES = 5
 PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 """Of our own environment; the rest could set up one peer and not another."""

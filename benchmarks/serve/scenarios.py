@@ -54,7 +54,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("short", "33 tokens, one text a request", draw_short, 64, 512),
         Scenario("mixed", "mixed lengths, one text a request", draw_mixed, 64, 1024),
-        Scenario("bulk", "mixed lengths, 64 texts a request", draw_mixed, 4, 32, texts=64),
+        Scenario("bulk", "mixed lengths, 64 texts a request", draw_mixed, 8, 32, texts=64),
         Scenario("single", "33 tokens, one text at a time", draw_short, 1, 512, by_latency=True),
     )
 }
