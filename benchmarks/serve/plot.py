@@ -61,7 +61,8 @@ def draw_panel(panel: Axes, name: str, results: dict[str, Any]) -> None:
 
 def collect(results: dict[str, Any], name: str, field: str) -> dict[str, tuple[float, str]]:
     """Title -> median over rounds, and a colour."""
-    samples = [s for s in results["compared"] if s["scenario"] == name]
+    hidden = "nothing" if name == "bulk" else ""  # it would dwarf what does the work
+    samples = [s for s in results["compared"] if s["scenario"] == name and s["peer"] != hidden]
     bars = {
         results["titles"][peer]: (
             median(s[field] for s in samples if s["peer"] == peer),

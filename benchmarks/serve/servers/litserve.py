@@ -1,4 +1,4 @@
-"""The bundle behind LitServe: uvicorn processes, ZeroMQ, model processes that batch."""
+"""The bundle behind LitServe: uvicorn processes, a queue, model processes that batch."""
 
 from __future__ import annotations
 
