@@ -14,13 +14,13 @@ The sentiment of texts in English and Chinese, on your own machine: no text leav
 ## Quickstart
 
 ```sh
-curl localhost:8000/predict --json '{"inputs": "I would buy it again."}'
+curl localhost:8000/predict --json '{"inputs": "A lovely little film, warm and funny."}'
 curl localhost:8000/predict --json '{"inputs": ["味道很好,分量也足。", "Never again."]}'
 ```
 
-Each prediction has the most probable `label`, its `score`, and all `scores`: calibrated
-probabilities, so that of the texts with a score of 0.9 about nine in ten are right. A text
-gets the same answer, to the last bit, alone and among any others.
+Each prediction has the most probable `label`, its `score`, and all `scores`: probabilities,
+calibrated on held-out texts like those that the model learnt from. A text gets the same answer,
+to the last bit, alone and among any others.
 
 ## Errors
 
