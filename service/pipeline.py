@@ -128,6 +128,15 @@ class Pipeline:
         """The lane of requests that name no model."""
         return self._default
 
+    def find_lane(self, name: str | None) -> Lane:
+        """The lane of a model, the default one for None. Raises NotFound naming those there are."""
+        if name is None:
+            return self._default
+        if name not in self.lanes:
+            available = ", ".join(self.lanes)
+            raise NotFound(f"there is no such model; available: {available}", "model")
+        return self.lanes[name]
+
     async def predict(
         self,
         texts: Sequence[str],
@@ -143,7 +152,7 @@ class Pipeline:
         Raises NotFound for an unknown model, TooLarge for too many texts, Overloaded,
         Unavailable and DeadlineExceeded for the request as a whole.
         """
-        lane = self._find_lane(model)
+        lane = self.find_lane(model)
         self._check_count(texts)
         started_s = self._clock()
         async with self._deadline(timeout_ms):
@@ -200,14 +209,6 @@ class Pipeline:
         """Answer whoever waits with Unavailable and take no more: an engine hangs."""
         for lane in self.lanes.values():
             lane.batcher.abandon(reason)
-
-    def _find_lane(self, name: str | None) -> Lane:
-        if name is None:
-            return self._default
-        if name not in self.lanes:
-            available = ", ".join(self.lanes)
-            raise NotFound(f"there is no such model; available: {available}", "model")
-        return self.lanes[name]
 
     def _check_count(self, texts: Sequence[str]) -> None:
         limit = self.settings.max_inputs

@@ -66,10 +66,7 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 def _find_lane(request: Request, pipeline: PipelineStage) -> Lane:
     name, version = request.path_params["name"], request.path_params.get("version")
-    if name not in pipeline.lanes:
-        available = ", ".join(pipeline.lanes)
-        raise NotFound(f"there is no such model; available: {available}", "model")
-    lane = pipeline.lanes[name]
+    lane = pipeline.find_lane(name)
     served = lane.model.manifest.version
     if version not in (None, served):
         raise NotFound(f"there is no such version of the model; available: {served}", "version")
