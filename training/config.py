@@ -15,7 +15,7 @@ from training.errors import ConfigError
 
 Cell = Literal["rnn", "lstm", "gru"]
 Pooling = Literal["last", "mean", "max", "attention"]
-Precision = Literal["bf16", "fp32"]
+Precision = Literal["auto", "bf16", "fp32"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -119,7 +119,8 @@ class TrainingConfig:
     label_smoothing: Share = 0.0
     average_decay: Share = 0.999
     """Of the averaged weights that are evaluated and exported; 0 turns averaging off."""
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
+    """auto: bf16 where the processor has it for recurrent layers, else fp32."""
     evaluations_per_pass: Positive = 2
     patience: Positive = 4
     """Evaluations without a better dev score before the run stops."""

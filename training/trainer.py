@@ -32,6 +32,7 @@ from training.logs import RunLog
 from training.model import Classifier
 from training.objectives import partial_label_loss
 from training.pooling import NEVER
+from training.precision import takes_bf16
 
 LOG_EVERY_STEPS = 20
 
@@ -73,6 +74,7 @@ class Trainer:
     ) -> None:
         self._config, self._folder, self._world = config, folder, world
         self._seed, self._fingerprint = seed, fingerprint
+        self._bf16 = takes_bf16(config.precision, world.device)
         self._train, self._dev = train, dev
         self._model = model.to(world.device)
         self._parallel: nn.Module = (
@@ -283,8 +285,7 @@ class Trainer:
         )
 
     def _autocast(self) -> torch.autocast:
-        enabled = self._config.precision == "bf16"
-        return torch.autocast(self._world.device.type, torch.bfloat16, enabled=enabled)
+        return torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._bf16)
 
     def _save(self) -> None:
         self._finite_loss()  # a checkpoint of broken weights would be resumed for ever
