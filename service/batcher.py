@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from service.engine import Float32
 from service.errors import Overloaded, TooLarge, Unavailable
-from service.planner import BatchBudget, CostModel, plan
+from service.planner import BatchBudget, CostModel, count_parts, plan
 
 logger = logging.getLogger(__name__)
 
@@ -281,7 +281,18 @@ class Batcher:
         """The oldest texts, cut into batches."""
         window = list(islice(self._waiting.values(), PLANNED_TEXTS))
         batches = plan([len(text.ids) for text in window], self._cost, self._limits.budget)
-        return [self._describe([window[index] for index in batch]) for batch in batches]
+        return [
+            self._describe(part)
+            for batch in batches
+            for part in self._cut_short([window[index] for index in batch])
+        ]
+
+    def _cut_short(self, texts: list[_Waiting]) -> Iterator[list[_Waiting]]:
+        """A batch in parts that can run on the event loop, where that costs little."""
+        size, longest = len(texts), len(texts[-1].ids)
+        parts = count_parts(size, longest, self._cost, self._limits.inline_s)
+        for part in range(parts):
+            yield texts[part * size // parts : (part + 1) * size // parts]
 
     def _describe(self, texts: list[_Waiting]) -> _Batch:
         run_s = self._cost.run_s(len(texts), max(len(text.ids) for text in texts))

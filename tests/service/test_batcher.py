@@ -30,11 +30,17 @@ LIMITS = BatchLimits(
 class Bench:
     """A batcher whose engine runs when the test says so."""
 
-    def __init__(self, limits: BatchLimits = LIMITS, workers: int = 1, run: Any = None) -> None:
+    def __init__(
+        self,
+        limits: BatchLimits = LIMITS,
+        workers: int = 1,
+        run: Any = None,
+        cost: CostModel = COST,
+    ) -> None:
         self.run = run or EchoRun()
         self.executor = ManualExecutor()
         self.clock = FakeClock()
-        self.batcher = Batcher(self.run, COST, limits, self.executor, workers, self.clock)
+        self.batcher = Batcher(self.run, cost, limits, self.executor, workers, self.clock)
 
     async def submit(self, *texts: list[int]) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self.batcher.submit(texts))
@@ -110,6 +116,14 @@ async def test_a_short_batch_runs_on_the_event_loop_and_a_long_one_in_a_thread()
     assert not long.done()
     await bench.run_all()
     assert (await long).logits == [[2, 51]]
+
+
+async def test_a_batch_is_cut_into_short_ones_where_that_costs_little() -> None:
+    cheap = CostModel(fixed_s=0.01, step_s=0.0, token_s=0.01)
+    bench = Bench(replace(LIMITS, inline_s=0.5), cost=cheap)
+    task = await bench.submit(*[[number] * 24 for number in range(1, 5)])
+    assert [len(batch) for batch in bench.run.batches] == [2, 2]
+    assert (await task).logits == [[number, 24] for number in range(1, 5)]
 
 
 async def test_short_texts_do_not_wait_for_a_long_run() -> None:
