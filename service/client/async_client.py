@@ -155,8 +155,8 @@ class AsyncSentimentClient:
 
     async def _get(self, path: str) -> httpx.Response:
         with reported(path):
-            return await self._retrying(self._http.get, path)
+            return await self._retrying.copy()(self._http.get, path)
 
     async def _post(self, path: str, content: bytes) -> httpx.Response:
         with reported(path):
-            return await self._retrying(self._http.post, path, content=content)
+            return await self._retrying.copy()(self._http.post, path, content=content)

@@ -155,9 +155,9 @@ class SentimentClient:
             return False
 
     def _get(self, path: str) -> httpx.Response:
-        with reported(path):
-            return self._retrying(self._http.get, path)
+        with reported(path):  # a copy, since tenacity's own keeps the state of the call
+            return self._retrying.copy()(self._http.get, path)
 
     def _post(self, path: str, content: bytes) -> httpx.Response:
         with reported(path):
-            return self._retrying(self._http.post, path, content=content)
+            return self._retrying.copy()(self._http.post, path, content=content)

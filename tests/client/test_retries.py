@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2 as httpx
 import pytest
 
-from service.client import NoAnswer, RetryPolicy, SentimentClient, UnexpectedAnswer
+from service.client import (
+    AsyncSentimentClient,
+    NoAnswer,
+    RetryPolicy,
+    SentimentClient,
+    UnexpectedAnswer,
+)
 from service.client.retries import read_retry_after_s
 from service.errors import Overloaded
 
@@ -113,3 +121,17 @@ def test_a_retry_after_that_says_nothing_is_none(value: str) -> None:
 def test_a_policy_without_a_try_is_refused() -> None:
     with pytest.raises(ValueError, match="tries must be at least 1, it is 0"):
         RetryPolicy(tries=0)
+
+
+def test_requests_of_one_client_are_tried_each_for_itself() -> None:
+    answers = iter([refusal()] * 20 + [httpx.Response(200, json={"models": []})] * 20)
+    transport = httpx.MockTransport(lambda request: next(answers))
+
+    async def ask() -> list[object]:
+        policy = RetryPolicy(tries=2)
+        async with AsyncSentimentClient(
+            transport=transport, retries=policy, sleep=lambda _: asyncio.sleep(0)
+        ) as client:
+            return await asyncio.gather(*(client.models() for _ in range(20)))
+
+    assert asyncio.run(ask()) == [[]] * 20
