@@ -153,6 +153,7 @@ class AsyncSentimentClient:
         except httpx.RequestError:
             return False
 
+    # Each with a copy, as tenacity's decorator does: a Retrying holds the state of its call.
     async def _get(self, path: str) -> httpx.Response:
         with reported(path):
             return await self._retrying.copy()(self._http.get, path)

@@ -154,8 +154,9 @@ class SentimentClient:
         except httpx.RequestError:
             return False
 
+    # Each with a copy, as tenacity's decorator does: a Retrying holds the state of its call.
     def _get(self, path: str) -> httpx.Response:
-        with reported(path):  # a copy, since tenacity's own keeps the state of the call
+        with reported(path):
             return self._retrying.copy()(self._http.get, path)
 
     def _post(self, path: str, content: bytes) -> httpx.Response:

@@ -239,8 +239,9 @@ def test_a_full_queue_is_asked_again_after_what_it_says(
 
         client = connect(faulty.port, sleep=sleep)
         busy.enter_context(faulty.busy())
-        faulty.fill_queue(QUEUE_TEXTS)
+        waiting = faulty.fill_queue(QUEUE_TEXTS)
         assert isinstance(client.predict(TEXT), Prediction)
+    assert {answer.result().status for answer in waiting} == {200}
     assert [1 <= wait_s < 11 for wait_s in waits_s] == [True]
 
 
@@ -248,10 +249,11 @@ def test_a_queue_that_stays_full_is_an_error(connect: Connect, faulty: FaultySer
     waits_s: list[float] = []
     client = connect(faulty.port, sleep=waits_s.append, retries=RetryPolicy(tries=3))
     with faulty.busy():
-        faulty.fill_queue(QUEUE_TEXTS)
+        waiting = faulty.fill_queue(QUEUE_TEXTS)
         with pytest.raises(Overloaded):
             list(client.predict_many([TEXT, TEXT]))
     assert len(waits_s) == 2
+    assert {answer.result().status for answer in waiting} == {200}
 
 
 def test_an_engine_that_keeps_failing_is_an_error(connect: Connect, faulty: FaultyServer) -> None:
