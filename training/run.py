@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from service.bundle import TOKENIZER_FILE, sha256
 from service.tokenizer import Tokenizer
@@ -84,7 +85,7 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
         world=world,
         seed=run.seed,
         fingerprint=_fingerprint(run, prepared),
-        segmentations=_segmentations(run, prepared),
+        segmentations=_segmentations(run, prepared, world),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -120,15 +121,16 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _segmentations(run: RunConfig, prepared: Prepared) -> list[TokenStore]:
+def _segmentations(run: RunConfig, prepared: Prepared, world: World) -> list[TokenStore]:
     """The train texts as each pass reads them, where segmentations are drawn."""
     alpha = run.training.sampling_alpha
     if not alpha:
         return []
     texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
+    seeds = range(run.seed, run.seed + run.training.reads)
+    bar = tqdm(seeds, desc="drawing segmentations", unit="pass", disable=not world.leads)
     return [
-        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed))
-        for seed in range(run.seed, run.seed + run.training.reads)
+        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed)) for seed in bar
     ]
 
 
