@@ -1,12 +1,16 @@
-"""Classes of characters that the rules for sentences and words share, as parts of patterns."""
+"""Classes of characters, as parts of patterns, that the rules for sentences and words share."""
 
 from __future__ import annotations
+
+import re
 
 # What the tokenizer's normalization (nmt_nfkc_cf) drops or reads as a space.
 BLANK = (
     r"\u0001-\u0020\u007f\u0085\u008f\u009f\u00a0\u061c\u1680\u2000-\u200c\u200e\u200f"
     r"\u2028\u2029\u202f\u205f\u2581\u3000\ufeff\ufffd"
 )
+
+VISIBLE = re.compile(rf"[^{BLANK}]")
 
 # Chinese characters and Japanese kana, which are written without spaces.
 CJK = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

@@ -171,3 +171,6 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         },
     },
 }
+
+ANALYZE_EXAMPLES: dict[str, Any] = {}
+ANALYZED_EXAMPLES: dict[str, Any] = {}

@@ -33,6 +33,10 @@ Open Inference Protocol has another shape: `{"error": "field: message"}`.
 TAGS: list[dict[str, Any]] = [
     {"name": "predict", "description": "Texts to sentiments."},
     {
+        "name": "analyze",
+        "description": "Documents: their sentences, and which words moved the score.",
+    },
+    {
         "name": "hugging face",
         "description": "For `huggingface_hub.InferenceClient` and its like.",
     },

@@ -34,3 +34,23 @@ def scored(row: Float64, labels: Sequence[str]) -> Scored:
     """The answer for one row of probabilities (C,)."""
     best = int(row.argmax())
     return Scored(labels[best], float(row[best]), dict(zip(labels, row.tolist(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Polarity:
+    """Where the probabilities of positive and of negative stand."""
+
+    positive: int
+    negative: int
+
+    def score(self, rows: Float64) -> Float64:
+        """Positive less negative (N,), from -1 to 1, of rows of probabilities (N, C)."""
+        return rows[:, self.positive] - rows[:, self.negative]  # type: ignore[no-any-return]
+
+
+def find_polarity(labels: Sequence[str]) -> Polarity | None:
+    """The polarity of a label set, None when it lacks positive or negative in any case."""
+    indices = {label.lower(): index for index, label in enumerate(labels)}
+    if not {"positive", "negative"} <= indices.keys():
+        return None
+    return Polarity(indices["positive"], indices["negative"])

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from service.characters import BLANK, CJK, EMOJI, FACE
+from service.characters import BLANK, CJK, EMOJI, FACE, VISIBLE
 
 LINE_BREAK = r"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"
 MARK = re.compile(
@@ -22,7 +22,6 @@ STRAIGHT_QUOTE = re.compile(r"[\"']")
 EMOTICON = r"(?:[:;=8xX]['\-]?[)(DPpOo3/\\|]|<3|\^_*\^|T_T)"
 EMOJIS_AFTER = re.compile(rf"(?:[ \t\u3000]*(?:{EMOJI}|{EMOTICON}(?=\s|$)))+")
 BLANKS = re.compile(rf"[{BLANK}]*")
-VISIBLE = re.compile(rf"[^{BLANK}]")
 IN_CJK = re.compile(rf"[{CJK}]")
 # What is between them is one piece: a title's 《吧！》, a remark (like this. Or this.) An opening
 # bracket after : ; = - is the mouth of an emoticon.

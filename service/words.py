@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.characters import BLANK, CJK, EMOJI
+from service.characters import BLANK, CJK, EMOJI, VISIBLE
 from service.sentences import Span
 
 _LETTERS = rf"(?:(?![{CJK}])[\w\u0300-\u036f])+"
@@ -15,7 +15,6 @@ _LETTERS = rf"(?:(?![{CJK}])[\w\u0300-\u036f])+"
 UNIT = re.compile(
     rf"{_LETTERS}(?:['’.\-&@/]{_LETTERS})*|{EMOJI}|[{CJK}]|(?:(?!{EMOJI})[^\w{BLANK}])+"
 )
-VISIBLE = re.compile(rf"[^{BLANK}]")
 
 
 @dataclass(frozen=True)
