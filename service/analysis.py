@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.aside import call_aside
 from service.batcher import TokenIds
 from service.characters import VISIBLE
 from service.errors import RequestError, TooLarge
@@ -98,7 +99,11 @@ async def analyze(
         ]
 
     documents, logits, timing = await pipeline.run(lane, texts, encode, timeout_ms, PASSES)
-    items = _interpret_all(documents, lane.model.probabilities(logits), lane)
+
+    def interpret() -> list[Analysis | RequestError]:
+        return _interpret_all(documents, lane.model.probabilities(logits), lane)
+
+    items = await call_aside(interpret, PASSES * sum(map(len, texts)))
     outcomes = [item.outcome if isinstance(item, Analysis) else item for item in items]
     return Analyses(pipeline.report(Reply(lane.name, outcomes, timing)), items)
 

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from service import schemas
-from service.analysis import Analyses, Analysis, Sentence
 from service.errors import RequestError
-from service.explanation import Explanation
 from service.pipeline import Outcome, Reply, Timing
 from service.postprocess import Scored
-from service.schemas import (
-    AnalyzedSentence,
-    AnalyzeResponse,
-    ErrorResponse,
-    ExplainedDocument,
-    ExplainedWord,
-    Prediction,
-    PredictResponse,
-    describe_error,
-)
-from service.sentences import Span
+from service.schemas import ErrorResponse, Prediction, PredictResponse, describe_error
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -33,23 +20,14 @@ def describe_reply(reply: Reply, *, alone: bool, top_k: int | None) -> PredictRe
 
     Raises the first text's error, naming its field, when no text at all has an answer.
     """
-    predictions = _describe_items(reply.items, lambda item: describe_outcome(item, top_k), alone)
+    predictions = describe_items(reply.items, lambda item: describe_outcome(item, top_k), alone)
     return PredictResponse(model=reply.model, predictions=predictions)
 
 
-def describe_analyses(analyses: Analyses, *, alone: bool) -> AnalyzeResponse:
-    """One analysis or error per text; `alone` says that `inputs` was no list.
-
-    Raises the first text's error, naming its field, when no text at all has an answer.
-    """
-    items = _describe_items(analyses.items, _describe_analysis, alone)
-    return AnalyzeResponse(model=analyses.reply.model, analyses=items)
-
-
-def _describe_items(
+def describe_items(
     items: Sequence[T | RequestError], describe: Callable[[T], D], alone: bool
 ) -> list[D | ErrorResponse]:
-    """Every item in its place, an error as an error; raises the first when there is nothing else."""
+    """Each item or error in its place. Raises the first error when there is nothing else."""
     first = items[0]
     if isinstance(first, RequestError) and all(isinstance(item, RequestError) for item in items):
         first.param = first.param or name_input(0, alone=alone)
@@ -92,46 +70,6 @@ def describe_outcome(outcome: Outcome, top_k: int | None) -> Prediction:
         truncated=encoded.truncated,
         original_tokens=encoded.original_tokens,
     )
-
-
-def _describe_analysis(analysis: Analysis) -> schemas.Analysis:
-    outcome, text = analysis.outcome, analysis.text
-    explanation = analysis.explanation
-    return schemas.Analysis(
-        label=outcome.scored.label,
-        score=analysis.score,
-        probabilities=rank_scores(outcome.scored),
-        mixed=analysis.mixed,
-        tokens=len(outcome.encoded.ids),
-        truncated=outcome.encoded.truncated,
-        original_tokens=outcome.encoded.original_tokens,
-        sentences=[_describe_sentence(sentence, text) for sentence in analysis.sentences],
-        explanation=None if explanation is None else _describe_explanation(explanation, text),
-    )
-
-
-def _describe_sentence(sentence: Sentence, text: str) -> AnalyzedSentence:
-    return AnalyzedSentence(
-        **_locate(sentence.span, text),
-        label=sentence.scored.label,
-        score=sentence.score,
-        probabilities=rank_scores(sentence.scored),
-    )
-
-
-def _describe_explanation(explanation: Explanation, text: str) -> ExplainedDocument:
-    words = [
-        ExplainedWord(**_locate(word.span, text), effect=word.effect) for word in explanation.words
-    ]
-    return ExplainedDocument(words=words, remainder=explanation.remainder)
-
-
-def _locate(span: Span, text: str) -> dict[str, Any]:
-    return {
-        "text": text[span.start : span.end],
-        "offset": span.start,
-        "length": span.end - span.start,
-    }
 
 
 def rank_scores(scored: Scored, top_k: int | None = None) -> dict[str, float]:

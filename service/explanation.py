@@ -51,7 +51,5 @@ def lengths_left(length: int, words: Sequence[Word]) -> list[int]:
 def explain_value(value: float, without: Float64, words: Sequence[Word]) -> Explanation:
     """The effects of words on the `value` of a text; `without` (W,) are those of `leave_out`."""
     left = without.tolist() or [NOTHING] * len(words)
-    effects = [
-        WordEffect(word.span, value - rest) for word, rest in zip(words, left, strict=True)
-    ]
+    effects = [WordEffect(word.span, value - rest) for word, rest in zip(words, left, strict=True)]
     return Explanation(effects, value - sum(word.effect for word in effects))

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from service.aside import call_aside
 from service.batcher import Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cpus import usable_cpus
 from service.engine import CUDA, Float32
@@ -23,7 +24,6 @@ from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
 PROBE_TEXT = "good 好"
-INLINE_CHARS = 4000  # some 2 ms of tokenizing
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ class Pipeline:
         self._check_count(texts)
         started_s = self._clock()
         async with self._deadline(timeout_ms):
-            encoded, token_ids = await _call(encode, passes * sum(map(len, texts)))
+            encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
             tokenized_s = self._clock()
             answer = await lane.batcher.submit(token_ids) if token_ids else None
         timing = Timing(
@@ -305,11 +305,6 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     if any(model.engine.provider == CUDA for model in models.values()):
         return 1
     return settings.processes or usable_cpus()
-
-
-async def _call(encode: Callable[[], T], chars: int) -> T:
-    # A thread costs more than what little text costs, and less than much would hold up.
-    return encode() if chars <= INLINE_CHARS else await asyncio.to_thread(encode)
 
 
 def _join(

@@ -45,7 +45,7 @@ class Polarity:
 
     def score(self, rows: Float64) -> Float64:
         """Positive less negative (N,), from -1 to 1, of rows of probabilities (N, C)."""
-        return rows[:, self.positive] - rows[:, self.negative]  # type: ignore[no-any-return]
+        return rows[:, self.positive] - rows[:, self.negative]
 
 
 def find_polarity(labels: Sequence[str]) -> Polarity | None:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
+from service.abbreviations import ABBREVIATIONS, BEFORE_NUMBERS, STARTERS, TITLES
 from service.characters import BLANK, CJK, EMOJI, FACE, VISIBLE
 
 LINE_BREAK = r"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]"
@@ -33,32 +34,9 @@ CONTINUES = ",，、;；:：.!?…。！？｡"
 LINE_CONTINUES = ",，、;；:：-–—(（"
 WORD_BEFORE = re.compile(r"[^\s(（\[“‘\"']+$")
 NEXT_WORD = re.compile(r"[\"'“‘(\[]*([A-Za-z]+)")
-ACRONYM = re.compile(r"(?:\w\.)+\w|ph\.d", re.IGNORECASE)
+ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]|ph\.d", re.IGNORECASE)
 ITEM_NUMBER = re.compile(r"\W*(?:\d{1,3}|[A-Za-z])")
 LOOK_BACK = 32  # characters, enough for any abbreviation
-
-TITLES = frozenset(
-    "mr mrs ms dr prof gen sen rep gov capt lt col sgt cpl maj rev hon fr st mt ft mme mlle messrs "
-    "e.g i.e vs viz cf".split()
-)
-BEFORE_NUMBERS = frozenset(
-    "no nos n° p pp vol fig figs ch sec art eq ver v nr jan feb mar apr jun jul aug sep sept oct nov "
-    "dec".split()
-)
-ABBREVIATIONS = frozenset(
-    "al co inc ltd corp llc bros jr sr etc approx est dept univ assn bldg ave blvd rd apt min max "
-    "hr hrs yr yrs wk wks mo mos oz lb lbs tbsp tsp ext tel temp misc orig incl excl esp "
-    "resp p.m a.m".split()
-)
-# A capital after an abbreviation is most often a name; these words are none.
-STARTERS = frozenset(
-    "a after all also although am an and another any are as at because before but by can could "
-    "did do does don't even every everyone everything few first for from had has have he her here "
-    "his how however i if in is it its just last many maybe more most my never next no nobody not "
-    "nothing now of on once one only or our overall people please she should since so some still "
-    "thank thanks that the their then there these they this those though to too very was we well "
-    "were what when where which while who why will with would yes yet you your".split()
-)
 
 
 @dataclass(frozen=True)
@@ -178,7 +156,7 @@ class _Splitter:
     def _starts_sentence(self, position: int) -> bool:
         """Whether a capital that begins no name stands here."""
         found = NEXT_WORD.match(self._text, position)
-        return bool(found) and found[1][0].isupper() and found[1].lower() in STARTERS
+        return found is not None and found[1][0].isupper() and found[1].lower() in STARTERS
 
     def _is_bracketed(self, position: int, closed: int) -> bool:
         """Whether a mark belongs to a bracket that the sentence goes on after."""

@@ -6,15 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
-from service.analysis import analyze
-from service.answers import describe_analyses, format_server_timing
+from service.analysis import PASSES, analyze
+from service.answers import format_server_timing
+from service.aside import call_aside
+from service.documents import AnalyzeRequest, AnalyzeResponse, describe_analyses
 from service.examples import ANALYZE_EXAMPLES, ANALYZED_EXAMPLES
 from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.lean import LeanRoute
 from service.routes.stages import get_pipeline
-from service.schemas import AnalyzeRequest, AnalyzeResponse
 
 router = APIRouter(tags=["analyze"], route_class=LeanRoute)
 
@@ -59,9 +60,13 @@ async def analyze_documents(
         timeout_ms=read_timeout_ms(request),
     )
     analyses = await while_connected(request, work)
-    answer = describe_analyses(analyses, alone=isinstance(body.inputs, str))
+
+    def render() -> str:
+        answer = describe_analyses(analyses, alone=isinstance(body.inputs, str))
+        return answer.model_dump_json(exclude_none=True)
+
     return Response(
-        answer.model_dump_json(exclude_none=True),
+        await call_aside(render, PASSES * sum(map(len, texts))),
         media_type="application/json",
         headers={"Server-Timing": format_server_timing(analyses.reply.timing)},
     )
