@@ -32,23 +32,21 @@ def find_words(text: str, offsets: Sequence[tuple[int, int]]) -> list[Word]:
     a word is what the tokenizer takes together. Every token belongs to exactly one word.
     """
     starts = {match.start() for match in UNIT.finditer(text)}
-    found: list[tuple[int, int]] = []  # first character, first token
-    ends: list[int] = []
-    first_token = 0
+    words: list[Word] = []
+    first = 0  # token that is in no word yet
     for token, (start, end) in enumerate(offsets):
         visible = VISIBLE.search(text, start, end)
         if not visible:
             continue  # a blank, or a byte of a character that ends with a later token
-        if not found or visible.start() in starts:
-            found.append((visible.start(), first_token))
-            ends.append(end)
-        ends[-1] = end
-        first_token = token + 1
-    stops = [token for _, token in found[1:]] + [len(offsets)]
-    return [
-        Word(Span(start, _strip_blanks(text, start, end)), range(token, stop))
-        for (start, token), end, stop in zip(found, ends, stops, strict=True)
-    ]
+        begin = visible.start()
+        if words and begin not in starts:
+            last = words.pop()
+            begin, first = last.span.start, last.tokens.start
+        words.append(Word(Span(begin, _strip_blanks(text, begin, end)), range(first, token + 1)))
+        first = token + 1
+    if words and first < len(offsets):
+        words[-1] = Word(words[-1].span, range(words[-1].tokens.start, len(offsets)))
+    return words
 
 
 def _strip_blanks(text: str, start: int, end: int) -> int:
