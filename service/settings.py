@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         description="Characters of one text, before tokenizing.",
     )
     explain_max_words: int = Field(
-        default=512,
+        default=256,
         ge=1,
         le=100_000,
         description="Words of a text that `explain` of POST /analyze leaves out one by one; "

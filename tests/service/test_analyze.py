@@ -133,7 +133,7 @@ def test_a_wrong_field_is_refused_by_its_path(
 def test_limits_are_named(client: TestClient) -> None:
     assert "2000 texts, the limit is 1024" in error_of(client, 413, inputs=["a"] * 2000)["message"]
     assert "default, other" in error_of(client, 404, inputs="good", model="third")["message"]
-    assert client.get("/info").json()["limits"]["explain_max_words"] == 512
+    assert client.get("/info").json()["limits"]["explain_max_words"] == 256
 
 
 def test_too_many_words_are_refused_with_the_limit(models: dict[str, Model]) -> None:
