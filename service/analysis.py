@@ -125,8 +125,8 @@ class _Reader:
             document = self._try_read(text)
             documents.append(document)
             if isinstance(document, _Document):
-                runs += len(document.lengths)
-                tokens += sum(document.lengths)
+                lengths = document.lengths
+                runs, tokens = runs + len(lengths), tokens + sum(lengths)
                 self._check_size(runs, tokens)
         return documents
 
