@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from training.batching import Int
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet, Rows, Split
 from training.evaluate import SetScores, score_set
 
 STRENGTHS = (1.0, 4.0, 16.0)
@@ -19,8 +19,8 @@ STRENGTHS = (1.0, 4.0, 16.0)
 UNSPACED = ("zh", "ja", "th")
 
 
-def evaluate_baselines(data_sets: Sequence[DataSet]) -> dict[str, SetScores]:
-    """Scores on each test set of a regression fitted on that set's own train rows.
+def evaluate_baselines(data_sets: Sequence[DataSet], split: Split = "test") -> dict[str, SetScores]:
+    """Scores on each set's rows in `split` of a regression fitted on that set's own train rows.
 
     Rows of sets that are `part_of` a set count as its own. A set without train rows has
     no baseline.
@@ -28,8 +28,9 @@ def evaluate_baselines(data_sets: Sequence[DataSet]) -> dict[str, SetScores]:
     scores: dict[str, SetScores] = {}
     for data_set in tqdm(data_sets, desc="TF-IDF baselines", unit="set"):
         family = [d for d in data_sets if data_set.name in (d.name, d.source.part_of)]
-        if len(data_set.test) and any(len(member.train) for member in family):
-            scores[data_set.name] = score_set(data_set, _Baseline(data_set, family).predict)
+        if len(data_set.split(split)) and any(len(member.train) for member in family):
+            baseline = _Baseline(data_set, family)
+            scores[data_set.name] = score_set(data_set, baseline.predict, split)
     return scores
 
 

@@ -16,6 +16,7 @@ from training.datasets import load_data
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import evaluate as evaluate_model
+from training.evaluate import scored_split
 from training.packing import check_can_pack, pack
 from training.report import figures_markdown
 from training.run import Trained, discard, prepare, restore
@@ -96,10 +97,11 @@ def evaluate(
     data: Data = Path(),
     settings: Settings = None,
 ) -> None:
-    """Score a bundle on the test sets of a run."""
+    """Score a bundle on the test sets of a run, or on its dev sets where it has no test rows."""
     model = open_model(bundle, threads=os.cpu_count() or 1)
     _, data_sets = load_data(_read(run_file, settings), data)
-    typer.echo(figures_markdown(evaluate_model(model, data_sets), {}))
+    split = scored_split(data_sets)
+    typer.echo(figures_markdown(evaluate_model(model, data_sets, split), {}, split))
 
 
 @app.command()

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pandas as pd
 
 from service.bundle import sha256
 from training.config import DataSource, RunConfig
 from training.errors import DataError
+
+Split = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class DataSet:
     @property
     def name(self) -> str:
         return self.source.name
+
+    def split(self, name: Split) -> Rows:
+        return {"train": self.train, "dev": self.dev, "test": self.test}[name]
 
 
 @dataclass(frozen=True)

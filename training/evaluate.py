@@ -14,7 +14,7 @@ from service.bundle import label_set_key
 from service.engine import Float32
 from service.model import Model
 from training.batching import Int
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet, Rows, Split
 from training.errors import DataError
 from training.metrics import Scores, score
 
@@ -28,7 +28,7 @@ Predict = Callable[[Rows, Sequence[str]], Int | None]
 
 @dataclass(frozen=True)
 class SetScores:
-    """Figures of one test set: two-way with neutral left out, and over all its labels."""
+    """Figures of one data set: two-way with neutral left out, and over all its labels."""
 
     two_way: Scores | None
     """None where the set holds no positive and negative rows."""
@@ -36,8 +36,22 @@ class SetScores:
     """None where the set can say no more than the two ways."""
 
 
-def evaluate(model: Model, data_sets: Sequence[DataSet]) -> dict[str, SetScores]:
-    """Scores of a model on the test rows of each data set that has some.
+def scored_split(data_sets: Sequence[DataSet]) -> Split:
+    """Test, or dev where no data set has test rows.
+
+    Raises DataError where none has dev rows either.
+    """
+    splits: tuple[Split, ...] = ("test", "dev")
+    for split in splits:
+        if any(len(data_set.split(split)) for data_set in data_sets):
+            return split
+    raise DataError("no data set has test or dev rows to score")
+
+
+def evaluate(
+    model: Model, data_sets: Sequence[DataSet], split: Split = "test"
+) -> dict[str, SetScores]:
+    """Scores of a model on the rows that each data set has in `split`.
 
     Raises DataError for a set with labels that the model does not have.
     """
@@ -54,15 +68,17 @@ def evaluate(model: Model, data_sets: Sequence[DataSet]) -> dict[str, SetScores]
         return predicted
 
     return {
-        data_set.name: score_set(data_set, predict) for data_set in data_sets if len(data_set.test)
+        data_set.name: score_set(data_set, predict, split)
+        for data_set in data_sets
+        if len(data_set.split(split))
     }
 
 
-def score_set(data_set: DataSet, predict: Predict) -> SetScores:
-    """Both scores of one test set, whatever predicts it."""
+def score_set(data_set: DataSet, predict: Predict, split: Split = "test") -> SetScores:
+    """Both scores of one data set, whatever predicts it."""
 
     def scores(labels: Sequence[str]) -> Scores | None:
-        rows = data_set.test.only(labels)
+        rows = data_set.split(split).only(labels)
         predicted = predict(rows, labels) if len(rows) else None
         if predicted is None:
             return None

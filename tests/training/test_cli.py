@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,25 @@ def test_train_says_what_it_read_and_how_right_it_is(run: Run, tmp_path: Path) -
     assert "| reviews | two-way accuracy | 40 |" in done.out
     assert f"bundle: {tmp_path / 'models' / 'tiny'}" in done.out
     assert "pass 2/2" in done.err
+
+
+def test_a_run_without_test_rows_says_so_and_gives_dev_figures(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=40)
+    run_file.write_text(run_file.read_text().replace('test = "test.csv"\n', ""))
+    done = run("train", run_file, *options(tmp_path))
+    assert done.status == 0
+    assert "No data set has test rows: these are figures on the dev rows" in done.out
+    assert "| reviews | two-way accuracy | 8 |" in done.out
+    bundle = tmp_path / "models" / "tiny"
+    card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| dev set | measure |" in card
+    assert "Test sets, read once" not in card
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert metrics["reviews"]["split"] == "dev"
+    assert metrics["reviews"]["model"]["two_way"]["rows"] == 8
+    evaluated = run("evaluate", bundle, run_file, "--data", tmp_path)
+    assert "No data set has test rows" in evaluated.out
+    assert "| reviews | two-way accuracy | 8 |" in evaluated.out
 
 
 def test_train_takes_any_labels_and_three_ways_beside_two(run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from training.batching import Int
 from training.config import DataSource
 from training.datasets import DataSet, Rows
 from training.errors import DataError
-from training.evaluate import evaluate, fit_temperatures, logits_of, score_set
+from training.evaluate import evaluate, fit_temperatures, logits_of, score_set, scored_split
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
@@ -77,6 +77,18 @@ def test_labels_of_ones_own_have_a_score_over_all_of_them() -> None:
 
 def test_sets_without_test_rows_have_no_score(model: Model) -> None:
     assert evaluate(model, [data_set("s", POLAR, dev=["positive"])]) == {}
+
+
+def test_dev_rows_are_scored_only_where_no_set_has_test_rows(model: Model) -> None:
+    dev_only = data_set("d", POLAR, dev=["positive", "negative"])
+    both = data_set("b", POLAR, ["positive"], dev=["positive", "negative"])
+    assert scored_split([dev_only, both]) == "test"
+    assert scored_split([dev_only]) == "dev"
+    found = evaluate(answering(model, 0, 9, 1), [dev_only], "dev")["d"].two_way
+    assert found is not None
+    assert (found.rows, found.accuracy.value) == (2, 0.5)
+    with pytest.raises(DataError, match="no data set has test or dev rows"):
+        scored_split([data_set("n", POLAR)])
 
 
 def test_a_three_way_set_whose_test_rows_are_all_neutral_has_no_two_way_score(
