@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +15,66 @@ from scipy.special import log_softmax
 from service.bundle import label_set_key
 from service.engine import Float32
 from service.model import Model
+from service.postprocess import Float64, probabilities
 from training.batching import Int
-from training.datasets import DataSet, Rows, Split
+from training.datasets import TWO_WAY, DataSet, Rows, Split
 from training.errors import DataError
 from training.metrics import Scores, score
 
-TWO_WAY = ("negative", "positive")
 PRIOR_SD = 0.5
 """Of log T: 19 of 20 networks want a temperature between 0.4 and 2.7."""
 
-Predict = Callable[[Rows, Sequence[str]], Int | None]
-"""Rows and the labels to choose among -> predicted indices (N,) into those labels, if any."""
+
+@dataclass(frozen=True)
+class Answers:
+    """What was said of N texts, choosing among C labels."""
+
+    predicted: Int
+    """(N,), indices into the labels."""
+    probabilities: Float64 | None = None
+    """(N, C), where there are any."""
+
+    @classmethod
+    def of(cls, probabilities: Float64) -> Answers:
+        return cls(probabilities.argmax(axis=-1), probabilities)
+
+
+Classify = Callable[[Sequence[str]], Answers]
+
+
+class Peer(Protocol):
+    """Something that classifies texts: a bundle, a lexicon, a regression."""
+
+    @property
+    def name(self) -> str: ...
+
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
+        """A classifier for this data set, fitted where need be; None if it cannot be one."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The rows of a data set with what a peer said of them, choosing among `labels`."""
+
+    labels: tuple[str, ...]
+    rows: Rows
+    answers: Answers
+    seconds: float
+
+    @property
+    def targets(self) -> Int:
+        return np.array([self.labels.index(label) for label in self.rows.labels], dtype=np.int64)
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        return self.answers.predicted == self.targets
+
+    @property
+    def texts_per_s(self) -> float:
+        return len(self.rows) / self.seconds
+
+    def score(self) -> Scores:
+        return score(self.targets, self.answers.predicted, self.labels, self.answers.probabilities)
 
 
 @dataclass(frozen=True)
@@ -55,6 +106,16 @@ def evaluate(
 
     Raises DataError for a set with labels that the model does not have.
     """
+    check_labels(model, data_sets)
+    return {
+        data_set.name: score_set(data_set, Served(model), split)
+        for data_set in data_sets
+        if len(data_set.split(split))
+    }
+
+
+def check_labels(model: Model, data_sets: Sequence[DataSet]) -> None:
+    """Raises DataError for a set with labels that the model does not have."""
     labels = model.manifest.labels
     for data_set in data_sets:
         if unknown := set(data_set.labels) - set(labels):
@@ -62,39 +123,65 @@ def evaluate(
                 f"{data_set.name}: the bundle's labels {list(labels)} lack {min(unknown)!r}"
             )
 
-    def predict(rows: Rows, among: Sequence[str]) -> Int:
-        columns = [labels.index(label) for label in among]
-        predicted: Int = logits_of(model, rows.texts)[:, columns].argmax(axis=-1)
-        return predicted
 
-    return {
-        data_set.name: score_set(data_set, predict, split)
-        for data_set in data_sets
-        if len(data_set.split(split))
-    }
+class Served:
+    """A bundle as a peer among others, answering as the service would."""
+
+    def __init__(self, model: Model, threads: int = -1) -> None:
+        self._model, self._threads = model, threads
+        self.name = model.manifest.name
+
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify:
+        manifest = self._model.manifest
+        columns = [manifest.labels.index(label) for label in labels]
+        key = label_set_key(tuple(label for label in manifest.labels if label in labels))
+        temperature = manifest.calibration.get(key, manifest.temperature)
+
+        def classify(texts: Sequence[str]) -> Answers:
+            logits = logits_of(self._model, texts, self._threads)[:, columns]
+            return Answers.of(probabilities(logits, temperature))
+
+        return classify
 
 
-def score_set(data_set: DataSet, predict: Predict, split: Split = "test") -> SetScores:
-    """Both scores of one data set, whatever predicts it."""
+def score_set(data_set: DataSet, peer: Peer, split: Split = "test") -> SetScores:
+    """Both scores of one data set, whatever answers it."""
 
-    def scores(labels: Sequence[str]) -> Scores | None:
-        rows = data_set.split(split).only(labels)
-        predicted = predict(rows, labels) if len(rows) else None
-        if predicted is None:
-            return None
-        targets = np.array([labels.index(label) for label in rows.labels], dtype=np.int64)
-        return score(targets, predicted, labels)
+    def scores(labels: Sequence[str] | None) -> Scores | None:
+        answered = labels and answer(data_set, labels, peer, split)
+        return answered.score() if answered else None
 
+    two_way, all_labels = views(data_set)
+    return SetScores(scores(two_way), scores(all_labels))
+
+
+def views(data_set: DataSet) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+    """The labels to choose among two-way, and over all: None where there is no such choice."""
     polar = set(TWO_WAY) <= set(data_set.labels)
-    return SetScores(
-        two_way=scores(TWO_WAY) if polar else None,
-        all_labels=scores(data_set.labels) if set(data_set.labels) != set(TWO_WAY) else None,
-    )
+    more = set(data_set.labels) != set(TWO_WAY)
+    return TWO_WAY if polar else None, data_set.labels if more else None
 
 
-def logits_of(model: Model, texts: Sequence[str]) -> Float32:
+def answer(
+    data_set: DataSet,
+    labels: Sequence[str],
+    peer: Peer,
+    split: Split = "test",
+    clock: Callable[[], float] = perf_counter,
+) -> Answered | None:
+    """The rows with these labels, answered and timed; None where there are none, or no answer."""
+    rows = data_set.split(split).only(labels)
+    classify = peer.ready(data_set, labels) if len(rows) else None
+    if classify is None:
+        return None
+    started = clock()
+    answers = classify(rows.texts)
+    return Answered(tuple(labels), rows, answers, clock() - started)
+
+
+def logits_of(model: Model, texts: Sequence[str], threads: int = -1) -> Float32:
     """Logits (N, C) of texts, read up to the bundle's `max_tokens`; nothing readable scores 0."""
-    encoded = model.tokenizer.encode_all(texts, threads=-1)
+    encoded = model.tokenizer.encode_all(texts, threads=threads)
     readable = [index for index, ids in enumerate(encoded) if ids]
     logits = np.zeros((len(texts), len(model.manifest.labels)), dtype=np.float32)
     cut = [encoded[index][: model.manifest.max_tokens] for index in readable]

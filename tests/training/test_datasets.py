@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.training.samples import Row, reviews, write_csv
-from training.config import parse_run
-from training.datasets import DataSet, describe, load_data
+from training.config import DataSource, parse_run
+from training.datasets import DataSet, Rows, describe, load_data, load_file
 from training.errors import DataError
 
 
@@ -269,3 +269,46 @@ def test_one_class_over_all_sets_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "text,label\na,p\nb,p\n")
     with pytest.raises(DataError, match="one class only"):
         load(tmp_path, labels=["p", "n"], dev_share=0.0)
+
+
+# A file to test on, without a run
+
+
+def load_test(folder: Path, content: str, domain_column: str | None = None) -> DataSet:
+    write(folder, content, "test.csv")
+    source = DataSource(name="t", test=str(folder / "test.csv"), rename_labels={"1": "positive"})
+    return load_file(source, ("negative", "neutral", "positive"), domain_column)
+
+
+def test_a_file_says_what_its_rows_say_in_the_order_of_the_bundle(tmp_path: Path) -> None:
+    found = load_test(tmp_path, "text,label\na,1\nb,neutral\nc,\nd,negative\n")
+    assert found.labels == ("negative", "neutral", "positive")
+    assert found.test == Rows(("a", "b", "d"), ("positive", "neutral", "negative"))
+    assert found.dropped == {"without label": 1}
+
+
+def test_a_file_of_one_polarity_is_two_way(tmp_path: Path) -> None:
+    assert load_test(tmp_path, "text,label\na,1\n").labels == ("negative", "positive")
+
+
+def test_domains_stay_with_their_rows(tmp_path: Path) -> None:
+    content = "text,label,kind\na,1,books\n,1,films\nb,negative,films\n"
+    found = load_test(tmp_path, content, domain_column="kind").test
+    assert found.domains == ("books", "films")
+    assert found.only(["negative"]).domains == ("films",)
+    assert load_test(tmp_path, content).test.domains == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "domain_column", "message"),
+    [
+        ("text,label\na,mixed\n", None, r"test\.csv: row 1: unknown label 'mixed'; known are"),
+        ("text,label\na,\n", None, r"test\.csv: no row is left to score .*'without label': 1"),
+        ("text,label\na,1\n", "kind", r"test\.csv: no column 'kind' \(see --domain-column\)"),
+    ],
+)
+def test_a_file_that_cannot_be_tested_on_is_refused(
+    tmp_path: Path, content: str, domain_column: str | None, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_test(tmp_path, content, domain_column)

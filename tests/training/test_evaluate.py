@@ -2,18 +2,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from service.engine import Float32, Int32
 from service.model import Model
-from training.batching import Int
 from training.config import DataSource
 from training.datasets import DataSet, Rows
 from training.errors import DataError
-from training.evaluate import evaluate, fit_temperatures, logits_of, score_set, scored_split
+from training.evaluate import (
+    Answers,
+    Classify,
+    Served,
+    answer,
+    evaluate,
+    fit_temperatures,
+    logits_of,
+    score_set,
+    scored_split,
+)
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
@@ -28,6 +37,15 @@ class FixedEngine:
 
     def run(self, ids: Int32, lengths: Int32) -> Float32:
         return np.tile(np.array(self.logits, dtype=np.float32), (len(ids), 1))
+
+
+class First:
+    """Always says the first label, without a probability."""
+
+    name = "first"
+
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify:
+        return lambda texts: Answers(np.zeros(len(texts), dtype=np.int64))
 
 
 def data_set(
@@ -66,13 +84,35 @@ def test_a_two_way_set_has_the_two_way_score_alone(model: Model) -> None:
 
 
 def test_labels_of_ones_own_have_a_score_over_all_of_them() -> None:
-    def first(rows: Rows, among: Sequence[str]) -> Int:
-        return np.zeros(len(rows), dtype=np.int64)
-
-    found = score_set(data_set("s", ("angry", "calm"), ["angry", "calm", "angry"]), first)
+    found = score_set(data_set("s", ("angry", "calm"), ["angry", "calm", "angry"]), First())
     assert found.two_way is None
     assert found.all_labels is not None
     assert found.all_labels.accuracy.value == pytest.approx(2 / 3)
+
+
+def test_probabilities_are_those_of_the_temperature_fitted_for_these_labels(model: Model) -> None:
+    fitted = {"negative|neutral|positive": 1.5, "negative|positive": 2.0}
+    manifest = model.manifest.model_copy(update={"calibration": fitted})
+    fixed = Model(
+        replace(model.bundle, manifest=manifest), model.tokenizer, FixedEngine((0.0, 9.0, 2.0))
+    )
+    found = Served(fixed).ready(data_set("s", POLAR), POLAR)(["text"]).probabilities
+    assert found is not None
+    assert found[0, 1] == pytest.approx(1 / (1 + math.exp(-2 / 2.0)))
+    found = Served(fixed).ready(data_set("s", LABELS), LABELS)(["text"]).probabilities
+    assert found is not None
+    assert found[0, 1] == pytest.approx(1 / (1 + math.exp(-9 / 1.5) + math.exp(-7 / 1.5)))
+
+
+def test_answering_is_timed_and_fitting_is_not(model: Model) -> None:
+    ticks = iter([10.0, 10.5])
+    found = answer(
+        data_set("s", POLAR, ["positive"] * 4), POLAR, First(), clock=lambda: next(ticks)
+    )
+    assert found is not None
+    assert (found.seconds, found.texts_per_s) == (0.5, 8.0)
+    assert found.right.tolist() == [False] * 4
+    assert (found.score().auc, found.score().calibration_error) == (None, None)
 
 
 def test_sets_without_test_rows_have_no_score(model: Model) -> None:
