@@ -63,7 +63,7 @@ clean: ## Remove the environments and every cache
 .venv-dev/.installed: pyproject.toml
 	@$(call make_environment,.venv-dev)
 	$(DEV)/python -m pip install $(TORCH)
-	$(DEV)/python -m pip install --editable '.[train,dev]'
+	$(DEV)/python -m pip install --editable '.[train,peers,dev]'
 	@touch $@
 
 define make_environment

@@ -39,6 +39,12 @@ class Rows:
             tuple(self.domains[index] for index in indices) if self.domains else (),
         )
 
+    def sample(self, count: int) -> Rows:
+        """So many rows at random, always the same ones, in their order; all if there are fewer."""
+        if count >= len(self):
+            return self
+        return self.take(sorted(Random(0).sample(range(len(self)), count)))
+
     def only(self, labels: Sequence[str]) -> Rows:
         """The rows whose label is one of `labels`."""
         return self.take([i for i, label in enumerate(self.labels) if label in labels])
@@ -214,7 +220,9 @@ def _from_frame(
     try:
         texts = _cells(frame, source.text_column)
         labels = _cells(frame, source.label_column)
-        domains = _cells(frame, domain_column) if domain_column in frame.columns else []
+        domains = []
+        if domain_column and domain_column in frame.columns:
+            domains = _cells(frame, domain_column)
     except DataError as error:
         raise DataError(f"{origin}: {error}") from error
     if not any(text.strip() for text in texts):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from functools import cached_property
+from time import process_time
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from service.postprocess import Float64, probabilities
 from training.batching import Int
 from training.datasets import TWO_WAY, DataSet, Rows, Split
 from training.errors import DataError
-from training.metrics import Scores, score
+from training.metrics import Bool, Scores, score
 
 PRIOR_SD = 0.5
 """Of log T: 19 of 20 networks want a temperature between 0.4 and 2.7."""
@@ -66,14 +67,17 @@ class Answered:
         return np.array([self.labels.index(label) for label in self.rows.labels], dtype=np.int64)
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        return self.answers.predicted == self.targets
+    def right(self) -> Bool:
+        found: Bool = self.answers.predicted == self.targets
+        return found
 
     @property
     def texts_per_s(self) -> float:
+        """Per second of processor time, so that a busy machine does not count."""
         return len(self.rows) / self.seconds
 
-    def score(self) -> Scores:
+    @cached_property
+    def scores(self) -> Scores:
         return score(self.targets, self.answers.predicted, self.labels, self.answers.probabilities)
 
 
@@ -149,7 +153,7 @@ def score_set(data_set: DataSet, peer: Peer, split: Split = "test") -> SetScores
 
     def scores(labels: Sequence[str] | None) -> Scores | None:
         answered = labels and answer(data_set, labels, peer, split)
-        return answered.score() if answered else None
+        return answered.scores if answered else None
 
     two_way, all_labels = views(data_set)
     return SetScores(scores(two_way), scores(all_labels))
@@ -167,7 +171,7 @@ def answer(
     labels: Sequence[str],
     peer: Peer,
     split: Split = "test",
-    clock: Callable[[], float] = perf_counter,
+    clock: Callable[[], float] = process_time,
 ) -> Answered | None:
     """The rows with these labels, answered and timed; None where there are none, or no answer."""
     rows = data_set.split(split).only(labels)

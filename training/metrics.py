@@ -70,7 +70,7 @@ def score(
     return Scores(
         rows=len(targets),
         labels=tuple(labels),
-        accuracy=_accuracy(int(np.trace(confusion)), len(targets)),
+        accuracy=accuracy(int(np.trace(confusion)), len(targets)),
         macro_recall=_macro_recall(confusion),
         macro_f1=_macro_f1(confusion),
         confusion=confusion.tolist(),
@@ -81,6 +81,12 @@ def score(
             else calibration_error(reliability(targets, predicted, probabilities))
         ),
     )
+
+
+def accuracy(right: int, rows: int) -> Figure:
+    """A share of rows with the interval of Wilson (1927)."""
+    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    return Figure(right / rows, float(interval.low), float(interval.high))
 
 
 def reliability(targets: Int, predicted: Int, probabilities: Float64) -> list[ReliabilityBin]:
@@ -106,12 +112,6 @@ def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     """
     rows = sum(found.rows for found in bins)
     return sum(found.rows * abs(found.confidence - found.accuracy) for found in bins) / rows
-
-
-def _accuracy(right: int, rows: int) -> Figure:
-    """Interval of Wilson (1927)."""
-    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
-    return Figure(right / rows, float(interval.low), float(interval.high))
 
 
 def _macro_recall(confusion: Int) -> Figure:

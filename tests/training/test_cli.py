@@ -161,6 +161,21 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     assert line.removesuffix(" - |") in card
 
 
+def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_path: Path) -> None:
+    content = "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n"
+    (tmp_path / "mine.csv").write_text(content)
+    done = run(
+        *("evaluate", project / "models" / "tiny", tmp_path / "mine.csv", "--rows", 2),
+        *("--text-column", "body", "--label-column", "stars", "--domain-column", "kind"),
+        *("--rename", "5=positive", "--rename", "1=negative", "--against", "vader"),
+        *("--output", tmp_path / "report"),
+    )
+    assert done.status == 0
+    assert "| test set | measure | rows | tiny | vader |" in done.out
+    assert "| mine | two-way accuracy | 2 |" in done.out
+    assert (tmp_path / "report" / "report.md").exists()
+
+
 def test_the_data_folder_can_be_a_variable(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,7 +112,7 @@ def test_answering_is_timed_and_fitting_is_not(model: Model) -> None:
     assert found is not None
     assert (found.seconds, found.texts_per_s) == (0.5, 8.0)
     assert found.right.tolist() == [False] * 4
-    assert (found.score().auc, found.score().calibration_error) == (None, None)
+    assert (found.scores.auc, found.scores.calibration_error) == (None, None)
 
 
 def test_sets_without_test_rows_have_no_score(model: Model) -> None:
