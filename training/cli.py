@@ -12,10 +12,12 @@ from service.errors import SentimentError
 from service.model import open_model
 from service.tokenizer import Tokenizer
 from training.config import RunConfig, read_run
+from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
+from training.contrast import probe as probe_model
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
-from training.evaluation_report import REPORT_FILE, comparison_markdown, write_report
+from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
 from training.packing import check_can_pack, pack
 from training.peers import answer_all, open_peers
 from training.run import Trained, discard, prepare, restore
@@ -157,11 +159,24 @@ def evaluate(
     scored = sample(data_sets, split, rows) if rows else data_sets
     peers = open_peers([name for name in against.split(",") if name], data_sets)
     served = Served(model, threads=1 if against else -1)
-    comparisons = answer_all([served, *peers], scored, split)
-    typer.echo(comparison_markdown(comparisons, split))
+    answered_sets = answer_all([served, *peers], scored, split)
+    typer.echo(side_by_side_markdown(answered_sets, split))
     if output:
-        write_report(output, model, comparisons, split)
+        write_report(output, model, answered_sets, split)
         typer.echo(f"\nreport: {output / REPORT_FILE}")
+
+
+@app.command()
+def probe(
+    bundle: BundleFolder,
+    pairs: Annotated[
+        Path,
+        typer.Option(help="File with the columns language, phenomenon, positive and negative."),
+    ] = CONTRAST_FILE,
+) -> None:
+    """Score a bundle on contrast pairs: texts that differ little and mean the opposite."""
+    model = open_model(bundle, threads=os.cpu_count() or 1)
+    typer.echo(probe_markdown(probe_model(model, read_pairs(pairs))))
 
 
 @app.command()

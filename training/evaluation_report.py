@@ -11,12 +11,12 @@ from typing import Any
 
 from service.bundle import METRICS_FILE
 from service.model import Model
+from training.answer_plots import plot_answers
 from training.breakdown import Breakdown, Mistake, Slice, break_down
 from training.datasets import Split
 from training.evaluate import Answered
 from training.metrics import reliability
-from training.peers import Comparison
-from training.plots import plot_answers
+from training.peers import SideBySide
 from training.report import NO_TEST_ROWS, SCORED
 
 WORST = 10
@@ -26,15 +26,15 @@ REPORT_FILE = "report.md"
 MISTAKES_FILE = "errors.csv"
 
 
-def comparison_markdown(comparisons: Sequence[Comparison], split: Split) -> str:
+def side_by_side_markdown(answered_sets: Sequence[SideBySide], split: Split) -> str:
     """One table with a column a peer: percent with 95% intervals; beside peers, texts/s."""
-    peers = list(dict.fromkeys(name for found in comparisons for name in found.answered))
+    peers = list(dict.fromkeys(name for found in answered_sets for name in found.answered))
     lines = [
         *([NO_TEST_ROWS, ""] if split == "dev" else []),
         f"| {split} set | measure | rows | {' | '.join(peers)} |",
         f"| --- | --- | ---: |{' --- |' * len(peers)}",
     ]
-    for found in comparisons:
+    for found in answered_sets:
         for measure, figure in _measures(found.ways, speed=len(peers) > 1):
             answered = [found.answered.get(peer) for peer in peers]
             cells = " | ".join(figure(one) if one else "-" for one in answered)
@@ -43,7 +43,7 @@ def comparison_markdown(comparisons: Sequence[Comparison], split: Split) -> str:
 
 
 def write_report(
-    folder: Path, model: Model, comparisons: Sequence[Comparison], split: Split
+    folder: Path, model: Model, answered_sets: Sequence[SideBySide], split: Split
 ) -> None:
     """Write the folder, with every detail of the bundle's own answers.
 
@@ -51,11 +51,11 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = model.manifest
-    detailed = [(found, _details(model, found)) for found in comparisons]
+    detailed = [(found, _details(model, found)) for found in answered_sets]
     title = f"# {manifest.name} {manifest.version}, evaluated"
     note = f"Percent with 95% confidence intervals. {SCORED}"
     sections = [_section(found, detail, manifest.name) for found, detail in detailed]
-    report = "\n\n".join([title, note, comparison_markdown(comparisons, split), *sections])
+    report = "\n\n".join([title, note, side_by_side_markdown(answered_sets, split), *sections])
     (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
     metrics = {
         "bundle": {"name": manifest.name, "version": manifest.version, "files": manifest.files},
@@ -64,11 +64,11 @@ def write_report(
     }
     (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     _write_mistakes(folder / MISTAKES_FILE, detailed)
-    for found in comparisons:
+    for found in answered_sets:
         (folder / _plot_file(found)).write_bytes(_plot(found, manifest.name))
 
 
-def _details(model: Model, found: Comparison) -> Breakdown:
+def _details(model: Model, found: SideBySide) -> Breakdown:
     answered = found.answered[model.manifest.name]
     encoded = model.tokenizer.encode_all(answered.rows.texts, threads=-1)
     return break_down(answered, [len(ids) for ids in encoded])
@@ -87,7 +87,7 @@ def _measures(ways: str, speed: bool) -> list[tuple[str, Callable[[Answered], st
     return measures
 
 
-def _section(found: Comparison, detail: Breakdown, bundle: str) -> str:
+def _section(found: SideBySide, detail: Breakdown, bundle: str) -> str:
     parts = [
         f"## {found.title}",
         _scores_markdown(found),
@@ -99,11 +99,11 @@ def _section(found: Comparison, detail: Breakdown, bundle: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _plot_file(found: Comparison) -> str:
+def _plot_file(found: SideBySide) -> str:
     return f"{found.name}-{found.ways}.png"
 
 
-def _plot(found: Comparison, bundle: str) -> bytes:
+def _plot(found: SideBySide, bundle: str) -> bytes:
     answered = found.answered[bundle]
     given = answered.answers.probabilities
     assert given is not None  # a bundle always gives them
@@ -111,7 +111,7 @@ def _plot(found: Comparison, bundle: str) -> bytes:
     return plot_answers(found.title, answered.scores, bins)
 
 
-def _scores_markdown(found: Comparison) -> str:
+def _scores_markdown(found: SideBySide) -> str:
     lines = [
         "| | accuracy | macro recall | macro F1 | AUC | calibration error |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -146,7 +146,7 @@ def _mistakes_markdown(found: Sequence[Mistake]) -> str:
     return "\n".join(lines)
 
 
-def _as_json(found: Comparison, detail: Breakdown) -> dict[str, Any]:
+def _as_json(found: SideBySide, detail: Breakdown) -> dict[str, Any]:
     return {
         "set": found.name,
         "labels": found.labels,
@@ -159,7 +159,7 @@ def _as_json(found: Comparison, detail: Breakdown) -> dict[str, Any]:
     }
 
 
-def _write_mistakes(path: Path, detailed: Sequence[tuple[Comparison, Breakdown]]) -> None:
+def _write_mistakes(path: Path, detailed: Sequence[tuple[SideBySide, Breakdown]]) -> None:
     columns = [field.name for field in fields(Mistake)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -51,7 +51,7 @@ class PolarityPeer:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SideBySide:
     """One data set and one choice of labels, answered by each peer that can."""
 
     name: str
@@ -94,9 +94,9 @@ def open_peers(names: Sequence[str], data_sets: Sequence[DataSet]) -> list[Peer]
 
 def answer_all(
     peers: Sequence[Peer], data_sets: Sequence[DataSet], split: Split
-) -> list[Comparison]:
+) -> list[SideBySide]:
     """Every peer's answers on the rows of `split`: per data set two-way, then over all labels."""
-    comparisons = []
+    answered_sets = []
     for data_set in tqdm(data_sets, desc="evaluating", unit="set"):
         for labels in views(data_set):
             answered = {
@@ -105,8 +105,8 @@ def answer_all(
                 if labels and (found := answer(data_set, labels, peer, split))
             }
             if labels and answered:
-                comparisons.append(Comparison(data_set.name, tuple(labels), answered))
-    return comparisons
+                answered_sets.append(SideBySide(data_set.name, tuple(labels), answered))
+    return answered_sets
 
 
 def _named(polarities: Float64, band: float) -> list[str]:

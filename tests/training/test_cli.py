@@ -176,6 +176,17 @@ def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_
     assert (tmp_path / "report" / "report.md").exists()
 
 
+def test_probe_scores_a_bundle_on_the_pairs(run: Run, project: Path, tmp_path: Path) -> None:
+    bundle = project / "models" / "tiny"
+    done = run("probe", bundle)
+    assert done.status == 0
+    assert "| zh | double negation | 24 | " in done.out
+    own = tmp_path / "own.csv"
+    own.write_text("language,phenomenon,positive,negative\nen,words,great soup,awful soup\n")
+    done = run("probe", bundle, "--pairs", own)
+    assert "| en | words | 1 | " in done.out
+
+
 def test_the_data_folder_can_be_a_variable(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,8 @@ from service.model import Model
 from tests.training.samples import data_set, reviews
 from training.datasets import DataSet, Rows
 from training.evaluate import Served
-from training.evaluation_report import comparison_markdown, write_report
-from training.peers import Comparison, answer_all, open_peers
+from training.evaluation_report import side_by_side_markdown, write_report
+from training.peers import SideBySide, answer_all, open_peers
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
@@ -27,23 +27,23 @@ def sets() -> list[DataSet]:
 
 
 @pytest.fixture(scope="module")
-def comparisons(model: Model, sets: list[DataSet]) -> list[Comparison]:
+def answered_sets(model: Model, sets: list[DataSet]) -> list[SideBySide]:
     return answer_all([Served(model), *open_peers(["vader"], sets)], sets, "test")
 
 
 @pytest.fixture(scope="module")
 def folder(
-    model: Model, comparisons: list[Comparison], tmp_path_factory: pytest.TempPathFactory
+    model: Model, answered_sets: list[SideBySide], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("evaluation") / "new"
-    write_report(folder, model, comparisons, "test")
+    write_report(folder, model, answered_sets, "test")
     return folder
 
 
 def test_the_table_has_a_column_a_peer_and_says_how_fast_each_is(
-    comparisons: list[Comparison],
+    answered_sets: list[SideBySide],
 ) -> None:
-    header, _, *rows = comparison_markdown(comparisons, "test").splitlines()
+    header, _, *rows = side_by_side_markdown(answered_sets, "test").splitlines()
     assert header == "| test set | measure | rows | tiny | vader |"
     assert [row.split(" | ")[:3] for row in rows] == [
         ["| three", "two-way accuracy", "20"],
@@ -59,20 +59,20 @@ def test_the_table_has_a_column_a_peer_and_says_how_fast_each_is(
 def test_a_bundle_alone_has_no_speeds_and_dev_rows_are_called_so(
     model: Model, sets: list[DataSet]
 ) -> None:
-    alone = comparison_markdown(answer_all([Served(model)], sets, "test"), "dev")
+    alone = side_by_side_markdown(answer_all([Served(model)], sets, "test"), "dev")
     assert alone.startswith("No data set has test rows: ")
     assert "| dev set | measure | rows | tiny |" in alone
     assert "texts/s" not in alone
 
 
-def test_a_peer_that_did_not_answer_has_a_dash(comparisons: list[Comparison]) -> None:
-    three = comparisons[0]
-    alone = Comparison("other", POLAR, {"tiny": three.answered["tiny"]})
-    assert comparison_markdown([three, alone], "test").splitlines()[-2].endswith(" - |")
+def test_a_peer_that_did_not_answer_has_a_dash(answered_sets: list[SideBySide]) -> None:
+    three = answered_sets[0]
+    alone = SideBySide("other", POLAR, {"tiny": three.answered["tiny"]})
+    assert side_by_side_markdown([three, alone], "test").splitlines()[-2].endswith(" - |")
 
 
 def test_the_folder_holds_report_figures_plots_and_errors(
-    folder: Path, comparisons: list[Comparison]
+    folder: Path, answered_sets: list[SideBySide]
 ) -> None:
     assert {path.name for path in folder.iterdir()} == {
         *("report.md", "metrics.json", "errors.csv"),
@@ -80,8 +80,8 @@ def test_the_folder_holds_report_figures_plots_and_errors(
     }
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert report.startswith("# tiny 1, evaluated\n")
-    assert comparison_markdown(comparisons, "test") in report
-    for found in comparisons:
+    assert side_by_side_markdown(answered_sets, "test") in report
+    for found in answered_sets:
         assert f"## {found.title}\n" in report
         assert f"({found.name}-{found.ways}.png)" in report
     assert "| domain | rows | accuracy |" in report
@@ -99,10 +99,10 @@ def test_metrics_hold_every_peer_and_slice(folder: Path) -> None:
     assert sum(length["rows"] for length in two["by_length"]) == 12
 
 
-def test_every_error_is_listed(folder: Path, comparisons: list[Comparison]) -> None:
+def test_every_error_is_listed(folder: Path, answered_sets: list[SideBySide]) -> None:
     with (folder / "errors.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    wrong = sum(int((~found.answered["tiny"].right).sum()) for found in comparisons)
+    wrong = sum(int((~found.answered["tiny"].right).sum()) for found in answered_sets)
     assert len(rows) == wrong > 0
     for row in rows:
         assert row["label"] != row["predicted"]

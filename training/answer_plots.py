@@ -1,4 +1,4 @@
-"""Plots of an evaluation, as PNG files."""
+"""Plots of one set of answers, as PNG files."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from matplotlib.image import imread
 
+from training.answer_plots import plot_answers
 from training.metrics import reliability, score
-from training.plots import plot_answers
 
 LABELS = ("negative", "neutral", "positive")
 
