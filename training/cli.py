@@ -157,7 +157,7 @@ def evaluate(
     )
     split = scored_split(data_sets)
     scored = sample(data_sets, split, rows) if rows else data_sets
-    peers = open_peers([name for name in against.split(",") if name], data_sets)
+    peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)
     served = Served(model, threads=1 if against else -1)
     answered_sets = answer_all([served, *peers], scored, split)
     typer.echo(side_by_side_markdown(answered_sets, split))

@@ -74,7 +74,7 @@ class Answered:
     @property
     def texts_per_s(self) -> float:
         """Per second of processor time, so that a busy machine does not count."""
-        return len(self.rows) / self.seconds
+        return len(self.rows) / max(self.seconds, 1e-9)  # clocks have steps
 
     @cached_property
     def scores(self) -> Scores:

@@ -27,7 +27,7 @@ MISTAKES_FILE = "errors.csv"
 
 
 def side_by_side_markdown(answered_sets: Sequence[SideBySide], split: Split) -> str:
-    """One table with a column a peer: percent with 95% intervals; beside peers, texts/s."""
+    """One table with a column a peer: percent with 95% intervals; with several peers, speeds."""
     peers = list(dict.fromkeys(name for found in answered_sets for name in found.answered))
     lines = [
         *([NO_TEST_ROWS, ""] if split == "dev" else []),
@@ -35,7 +35,7 @@ def side_by_side_markdown(answered_sets: Sequence[SideBySide], split: Split) -> 
         f"| --- | --- | ---: |{' --- |' * len(peers)}",
     ]
     for found in answered_sets:
-        for measure, figure in _measures(found.ways, speed=len(peers) > 1):
+        for measure, figure in _measures(found.ways, with_speed=len(peers) > 1):
             answered = [found.answered.get(peer) for peer in peers]
             cells = " | ".join(figure(one) if one else "-" for one in answered)
             lines.append(f"| {found.name} | {measure} | {found.rows:,} | {cells} |")
@@ -47,7 +47,7 @@ def write_report(
 ) -> None:
     """Write the folder, with every detail of the bundle's own answers.
 
-    Each comparison must hold these, under the bundle's name.
+    Every set must hold these, under the bundle's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = model.manifest
@@ -74,7 +74,7 @@ def _details(model: Model, found: SideBySide) -> Breakdown:
     return break_down(answered, [len(ids) for ids in encoded])
 
 
-def _measures(ways: str, speed: bool) -> list[tuple[str, Callable[[Answered], str]]]:
+def _measures(ways: str, with_speed: bool) -> list[tuple[str, Callable[[Answered], str]]]:
     measures: list[tuple[str, Callable[[Answered], str]]] = [
         (f"{ways} accuracy", lambda answered: str(answered.scores.accuracy))
     ]
@@ -82,8 +82,8 @@ def _measures(ways: str, speed: bool) -> list[tuple[str, Callable[[Answered], st
         measures.append(
             (f"{ways} macro recall", lambda answered: str(answered.scores.macro_recall))
         )
-    if speed:
-        measures.append(("texts/s", lambda answered: f"{answered.texts_per_s:,.0f}"))
+    if with_speed:
+        measures.append(("texts per CPU second", lambda answered: f"{answered.texts_per_s:,.0f}"))
     return measures
 
 

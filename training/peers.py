@@ -95,7 +95,13 @@ def open_peers(names: Sequence[str], data_sets: Sequence[DataSet]) -> list[Peer]
 def answer_all(
     peers: Sequence[Peer], data_sets: Sequence[DataSet], split: Split
 ) -> list[SideBySide]:
-    """Every peer's answers on the rows of `split`: per data set two-way, then over all labels."""
+    """Every peer's answers on the rows of `split`: per data set two-way, then over all labels.
+
+    Raises ConfigError for two peers of one name.
+    """
+    names = [peer.name for peer in peers]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"--against: two peers are named {repeated[0]!r}, the bundle included")
     answered_sets = []
     for data_set in tqdm(data_sets, desc="evaluating", unit="set"):
         for labels in views(data_set):

@@ -59,7 +59,6 @@ def test_no_text_stands_twice() -> None:
 
 
 def test_the_texts_of_a_pair_differ_and_are_alike() -> None:
-    """Less alike than any two texts of other pairs, they would be no minimal rewriting."""
     pairs = read_pairs()
     alike = [SequenceMatcher(None, pair.positive, pair.negative).ratio() for pair in pairs]
     others = [

@@ -47,12 +47,12 @@ def test_the_table_has_a_column_a_peer_and_says_how_fast_each_is(
     assert header == "| test set | measure | rows | tiny | vader |"
     assert [row.split(" | ")[:3] for row in rows] == [
         ["| three", "two-way accuracy", "20"],
-        ["| three", "texts/s", "20"],
+        ["| three", "texts per CPU second", "20"],
         ["| three", "3-way accuracy", "30"],
         ["| three", "3-way macro recall", "30"],
-        ["| three", "texts/s", "30"],
+        ["| three", "texts per CPU second", "30"],
         ["| two", "two-way accuracy", "12"],
-        ["| two", "texts/s", "12"],
+        ["| two", "texts per CPU second", "12"],
     ]
 
 
@@ -62,7 +62,7 @@ def test_a_bundle_alone_has_no_speeds_and_dev_rows_are_called_so(
     alone = side_by_side_markdown(answer_all([Served(model)], sets, "test"), "dev")
     assert alone.startswith("No data set has test rows: ")
     assert "| dev set | measure | rows | tiny |" in alone
-    assert "texts/s" not in alone
+    assert "second" not in alone
 
 
 def test_a_peer_that_did_not_answer_has_a_dash(answered_sets: list[SideBySide]) -> None:

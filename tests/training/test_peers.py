@@ -81,6 +81,12 @@ def test_every_peer_answers_the_same_rows(model: Model) -> None:
     assert all(np.isfinite(one.answered["vader"].texts_per_s) for one in found)
 
 
+def test_two_peers_of_one_name_are_refused(model: Model) -> None:
+    peers = [Served(model), PolarityPeer("tiny", "en", float)]
+    with pytest.raises(ConfigError, match="two peers are named 'tiny'"):
+        answer_all(peers, [data_set("s", POLAR, test=reviews(4))], "test")
+
+
 def test_a_peer_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown peer 'bert'; known are vader, textblob"):
         open_peers(["bert"], [])
