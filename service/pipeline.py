@@ -14,11 +14,11 @@ import numpy as np
 
 from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch
 from service.cpus import usable_cpus
-from service.engine import CUDA, Float32
+from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
 from service.planner import BatchBudget
-from service.postprocess import Scored, scored
+from service.postprocess import Row, Scored, calibrate, scored
 from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
@@ -69,10 +69,12 @@ class Lane:
         """The tokens of each text, or why it is refused."""
         return [self._encode(text, truncate) for text in texts]
 
-    def score(self, logits: Float32, raw_scores: bool) -> list[Scored]:
+    def score(self, logits: Sequence[Row], raw_scores: bool) -> list[Scored]:
         """The answer for each row of logits (N, C)."""
-        rows = logits.astype(np.float64) if raw_scores else self.model.probabilities(logits)
-        return [scored(row, self.model.manifest.labels) for row in rows]
+        manifest = self.model.manifest
+        if not raw_scores:
+            logits = [calibrate(row, manifest.temperature) for row in logits]
+        return [scored(row, manifest.labels) for row in logits]
 
     def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
         try:
@@ -155,10 +157,14 @@ class Pipeline:
         lane = self.find_lane(model)
         self._check_count(texts)
         started_s = self._clock()
-        async with self._deadline(timeout_ms):
-            encoded = await _encode(lane, texts, truncate)
-            tokenized_s = self._clock()
-            answer = await _submit(lane.batcher, encoded)
+        timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                encoded = await _encode(lane, texts, truncate)
+                tokenized_s = self._clock()
+                answer = await _submit(lane.batcher, encoded)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
         items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
@@ -181,8 +187,10 @@ class Pipeline:
         if self._probe is None or self._probe.done():
             self._probe_started_s = self._clock()
             self._probe = asyncio.create_task(self._run_all())
-        async with self._deadline():
-            await asyncio.shield(self._probe)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), self.settings.timeout_ms / 1000)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {self.settings.timeout_ms} ms") from None
 
     async def _run_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,15 +222,6 @@ class Pipeline:
         limit = self.settings.max_inputs
         if len(texts) > limit:
             raise TooLarge(f"the request has {len(texts)} texts, the limit is {limit}", "inputs")
-
-    @asynccontextmanager
-    async def _deadline(self, requested_ms: int | None = None) -> AsyncIterator[None]:
-        timeout_ms = min(self.settings.timeout_ms, requested_ms or self.settings.timeout_ms)
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                yield
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
 
 
 @asynccontextmanager

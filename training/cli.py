@@ -18,12 +18,12 @@ from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
 from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
+from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.peers import answer_all, open_peers
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
 from training.test_sets import open_test_sets, sample
-from training.trainer import Interrupted
 
 app = typer.Typer(
     name="python -m training",
