@@ -14,6 +14,7 @@ from service.tokenizer import Tokenizer
 from training.config import RunConfig, read_run
 from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
 from training.contrast import probe as probe_model
+from training.datasets import describe
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
@@ -155,6 +156,7 @@ def evaluate(
         file_fields={name: value for name, value in fields.items() if value},
         domain_column=domain_column,
     )
+    typer.echo("\n".join(describe(data_sets)), err=True)
     split = scored_split(data_sets)
     scored = sample(data_sets, split, rows) if rows else data_sets
     peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)

@@ -164,7 +164,10 @@ def _auc(targets: Int, probabilities: Float64) -> Figure | None:
 
 
 def _area(ranks: Int, positive: Bool) -> float:
-    """How often a positive outranks another, a tie being half; some 50 times as fast as sklearn."""
+    """How often a positive outranks another, a tie being half.
+
+    The same as sklearn's, in a twentieth of the time: it is wanted for each resample.
+    """
     size = int(ranks.max()) + 1
     others = np.bincount(ranks[~positive], minlength=size)
     below = others.cumsum() - others / 2

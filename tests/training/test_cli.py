@@ -162,7 +162,9 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
 
 
 def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_path: Path) -> None:
-    content = "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n"
+    content = (
+        "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n,5,food\n"
+    )
     (tmp_path / "mine.csv").write_text(content)
     done = run(
         *("evaluate", project / "models" / "tiny", tmp_path / "mine.csv", "--rows", 2),
@@ -173,6 +175,7 @@ def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_
     assert done.status == 0
     assert "| test set | measure | rows | tiny | vader |" in done.out
     assert "| mine | two-way accuracy | 2 |" in done.out
+    assert "mine: 0 train, 0 dev, 3 test; negative/positive; dropped: 1 without text" in done.err
     assert (tmp_path / "report" / "report.md").exists()
 
 
