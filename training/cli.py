@@ -62,7 +62,7 @@ def train(
     """Go all the way from labelled texts to a bundle; the same command resumes a stopped run."""
     run = _read(run_file, settings)
     folder = _folder(run, output)
-    check_can_pack(run, models / run.name, replace)
+    check_can_pack(models / run.name, replace)
     with world() as here:
         if fresh and here.leads:
             discard(folder)
@@ -84,7 +84,7 @@ def export(
 ) -> None:
     """Pack the best weights that a run has so far, finished or stopped."""
     run = _read(run_file, settings)
-    check_can_pack(run, models / run.name, replace)
+    check_can_pack(models / run.name, replace)
     with world() as here:
         _pack(run, restore(run, data, _folder(run, output), here), models, replace)
 

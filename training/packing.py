@@ -35,7 +35,6 @@ from training.export import (
     OPSET,
     PARITY_TOLERANCE,
     build_graph,
-    check_exportable,
     largest_difference,
     round_embedding,
 )
@@ -59,7 +58,7 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     Raises ExportError when the graph disagrees with the network by more than 1e-5, and
     TrainingError when `target` exists and may not be replaced.
     """
-    check_can_pack(run, target, replace_existing)
+    check_can_pack(target, replace_existing)
     bundle = _provisional(run, trained, target)
     model = Model(
         bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
@@ -88,13 +87,8 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     return Packed(target, figures)
 
 
-def check_can_pack(run: RunConfig, target: Path, replace_existing: bool) -> None:
-    """What can be known before training.
-
-    Raises TrainingError when a bundle lies there that may not be replaced, ExportError
-    when the network has no ONNX form.
-    """
-    check_exportable(run.model)
+def check_can_pack(target: Path, replace_existing: bool) -> None:
+    """Raises TrainingError when a bundle lies there that may not be replaced."""
     if target.exists() and not replace_existing:
         raise TrainingError(f"{target} exists; pass --replace, or another --models or name")
 

@@ -161,7 +161,7 @@ def test_a_bundle_in_the_way_is_found_before_training(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("model.proj_size=4",), "model.proj_size: ONNX has no projected LSTM"),
+        (("model.proj_size=8",), "model: Value error, proj_size must be smaller than hidden_size"),
         (("model.cell=gru",), "--set model.cell: 'gru' is not a TOML value"),
         (("model.cell='cnn'",), "model.cell"),
         (("nonsense",), "--set nonsense"),
