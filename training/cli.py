@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,11 @@ import typer
 from service.errors import SentimentError
 from service.model import open_model
 from service.tokenizer import Tokenizer
+from training.comparison import compare as compare_variants
+from training.comparison_report import TABLE_FILE, write_comparison
 from training.config import RunConfig, read_run
 from training.datasets import load_data
+from training.distance import measure_reach, reach_markdown
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import evaluate as evaluate_model
@@ -21,6 +25,7 @@ from training.report import figures_markdown
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
 from training.trainer import Interrupted
+from training.variants import choose_variants
 
 app = typer.Typer(
     name="python -m training",
@@ -100,6 +105,36 @@ def evaluate(
     model = open_model(bundle, threads=os.cpu_count() or 1)
     _, data_sets = load_data(_read(run_file, settings), data)
     typer.echo(figures_markdown(evaluate_model(model, data_sets), {}))
+
+
+@app.command()
+def compare(
+    run_file: RunFile,
+    data: Data = Path(),
+    output: Output = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Runs of each, from the run's seed on.")
+    ] = 3,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Variants by name, * for any letters.", metavar="NAME"),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Train encoders and poolings at one budget; write a table and plots. Resumes when stopped."""
+    run = _read(run_file, settings)
+    folder = _folder(run, output)
+    variants = choose_variants(only or [])
+    with world() as here:
+        comparison = compare_variants(run, variants, seeds, data, folder, here, time.perf_counter)
+    write_comparison(comparison, folder)
+    typer.echo((folder / TABLE_FILE).read_text(encoding="utf-8"))
+
+
+@app.command()
+def distance(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]) -> None:
+    """Measure how a bundle's answers depend on where in a text the deciding sentence stands."""
+    typer.echo(reach_markdown(measure_reach(open_model(bundle, threads=os.cpu_count() or 1))))
 
 
 @app.command()

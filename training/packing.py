@@ -59,11 +59,8 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     TrainingError when `target` exists and may not be replaced.
     """
     check_can_pack(target, replace_existing)
-    bundle = _provisional(run, trained, target)
-    model = Model(
-        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
-    )
-    _check_parity(trained, model)
+    model = export_in_memory(run, trained, target)
+    bundle = model.bundle
     manifest = replace_fields(
         bundle.manifest, calibration=fit_temperatures(model, trained.data_sets)
     )
@@ -85,6 +82,19 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     }
     write_bundle(target, manifest, files)
     return Packed(target, figures)
+
+
+def export_in_memory(run: RunConfig, trained: Trained, target: Path) -> Model:
+    """The exported graph as a model to evaluate, named by `target`, not yet calibrated.
+
+    Raises ExportError when the graph disagrees with the network by more than 1e-5.
+    """
+    bundle = _provisional(run, trained, target)
+    model = Model(
+        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
+    )
+    _check_parity(trained, model)
+    return model
 
 
 def check_can_pack(target: Path, replace_existing: bool) -> None:

@@ -69,7 +69,11 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
     Raises DataError for data that cannot be learnt from, TrainingError when the folder
     holds another run, Interrupted when asked to stop.
     """
-    prepared = prepare(run, data_folder, folder, world)
+    return fit(run, prepare(run, data_folder, folder, world), folder, world)
+
+
+def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Trained:
+    """Fit a network to prepared data, resuming what lies in `folder`. Raises as `train` does."""
     labels, data_sets = prepared.labels, prepared.data_sets
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no dev rows: name a dev split or set dev_share above 0")
@@ -82,7 +86,7 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
         folder=folder,
         world=world,
         seed=run.seed,
-        fingerprint=_fingerprint(run, prepared),
+        fingerprint=fingerprint(run, prepared),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -97,7 +101,7 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
         raise TrainingError(f"{path}: none yet; they are kept at the first evaluation or stop")
     prepared = prepare(run, data_folder, folder, world)
     state = load(path)
-    if state["fingerprint"] != _fingerprint(run, prepared):
+    if state["fingerprint"] != fingerprint(run, prepared):
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
@@ -118,13 +122,7 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
-    for text in run.golden:
-        if not tokenizer.encode(text):
-            raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
-
-
-def _fingerprint(run: RunConfig, prepared: Prepared) -> str:
+def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
     return _digest(
@@ -134,6 +132,12 @@ def _fingerprint(run: RunConfig, prepared: Prepared) -> str:
         [settings["data"]],
         sha256(prepared.tokenizer),
     )
+
+
+def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
+    for text in run.golden:
+        if not tokenizer.encode(text):
+            raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
 
 
 def _digest(*facts: object) -> str:

@@ -141,6 +141,14 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     assert line.removesuffix(" - |") in card
 
 
+def test_distance_has_a_row_for_each_language_and_length(run: Run, project: Path) -> None:
+    done = run("distance", project / "models" / "tiny")
+    assert done.status == 0
+    rows = [line.split(" | ")[:2] for line in done.out.splitlines()[2:]]
+    lengths = ["0", "50", "100", "200", "400"]
+    assert rows == [[f"| {language}", length] for language in ("en", "zh") for length in lengths]
+
+
 def test_the_data_folder_can_be_a_variable(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +238,11 @@ def test_weights_are_not_exported_under_other_labels(
     assert done.status == 1
     assert "is of a run with other settings or data" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_variant_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+    done = run("compare", write_project(tmp_path), "--data", tmp_path, "--only", "cnn")
+    assert_one_line_error(done, "--only: 'cnn' fits none of rnn, gru, lstm")
 
 
 def test_a_missing_bundle_is_one_line(run: Run, project: Path, tmp_path: Path) -> None:
