@@ -126,7 +126,7 @@ def compare(
     folder = _folder(run, output)
     variants = choose_variants(only or [])
     with world() as here:
-        comparison = compare_variants(run, variants, seeds, data, folder, here, time.perf_counter)
+        comparison = compare_variants(run, variants, seeds, data, folder, here, time.process_time)
     write_comparison(comparison, folder)
     typer.echo((folder / TABLE_FILE).read_text(encoding="utf-8"))
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 from pydantic import TypeAdapter, ValidationError
+from tqdm import tqdm
 
-from service.model import Model
 from service.tokenizer import Tokenizer
 from training.baseline import evaluate_baselines
 from training.batching import cropped_lengths
@@ -25,13 +24,10 @@ from training.errors import DataError, TrainingError
 from training.evaluate import SetScores, evaluate
 from training.packing import export_in_memory
 from training.run import Prepared, Trained, discard, fingerprint, fit, prepare
+from training.speed import Clock, Speed, measure_speed
 from training.variants import Variant
 
 RESULT_FILE = "result.json"
-SPEED_TEXTS = 512
-SPEED_ROUNDS = 5
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,6 @@ class Result:
     encoder_parameters: int
     """Those of the recurrent layers: the embedding is the same for all."""
     train_tokens: int
-    train_tokens_per_s: float | None
-    """Median of the logged steps; None for a run that ended before the first."""
-    onnx_tokens_per_s: float
-    """Of dev texts, planned into batches, one thread; the fastest of several rounds."""
     dev_accuracy: float
     test_accuracy: float
     reach: tuple[Reach, ...]
@@ -61,6 +53,8 @@ class Comparison:
     run: RunConfig
     data_sets: Sequence[DataSet]
     results: Sequence[Result]
+    speeds: Mapping[str, Speed]
+    """Of each variant; measured anew each time, for they belong to the machine."""
     baseline: float
     """Test accuracy of TF-IDF with logistic regression; NaN where none can be fitted."""
 
@@ -93,7 +87,7 @@ def compare(
     prepared = prepare(run, data_folder, folder, world)
     if not any(len(data_set.test) for data_set in prepared.data_sets):
         raise DataError("no test rows: name a test split")
-    bench = _Bench(prepared, _tokens_read(run, prepared), folder, world, clock)
+    bench = _Bench(prepared, _tokens_read(run, prepared), folder, world)
     results: list[Result] = []
     for number, (name, job) in enumerate(jobs, 1):
         result = bench.result_of(name, job)
@@ -103,8 +97,12 @@ def compare(
             f"dev {100 * result.dev_accuracy:.1f}, test {100 * result.test_accuracy:.1f}",
             flush=True,
         )
+    speeds = {
+        variant.name: measure_speed(_of_variant(run, variant, run.seed), prepared, clock)
+        for variant in tqdm(variants, desc="speed", unit="variant")
+    }
     baseline = _mean_accuracy(evaluate_baselines(prepared.data_sets))
-    return Comparison(run, prepared.data_sets, results, baseline)
+    return Comparison(run, prepared.data_sets, results, speeds, baseline)
 
 
 def _of_variant(run: RunConfig, variant: Variant, seed: int) -> RunConfig:
@@ -134,7 +132,6 @@ class _Bench:
     train_tokens: int
     folder: Path
     world: World
-    clock: Clock
 
     def result_of(self, variant: str, run: RunConfig) -> Result:
         """The result in the folder, or a new one, left there."""
@@ -164,8 +161,6 @@ class _Bench:
             parameters=sum(weight.numel() for weight in network.parameters()),
             encoder_parameters=sum(weight.numel() for weight in network.encoder.parameters()),
             train_tokens=self.train_tokens,
-            train_tokens_per_s=_train_speed(own),
-            onnx_tokens_per_s=_onnx_speed(model, trained, self.clock),
             dev_accuracy=_mean_accuracy(evaluate(model, on_dev)),
             test_accuracy=_mean_accuracy(evaluate(model, trained.data_sets)),
             reach=tuple(measure_reach(model)) if has_probes(model.manifest) else (),
@@ -192,24 +187,3 @@ def _mean_accuracy(scores: Mapping[str, SetScores]) -> float:
     found = [each.two_way or each.all_labels for each in scores.values()]
     values = [each.accuracy.value for each in found if each]
     return fmean(values) if values else math.nan
-
-
-def _train_speed(folder: Path) -> float | None:
-    """Median tokens a second of the steps that the loop logged."""
-    path = folder / "train.csv"
-    if not path.exists():
-        return None
-    with path.open(newline="", encoding="utf-8") as file:
-        return median(float(row["tokens_per_s"]) for row in csv.DictReader(file))
-
-
-def _onnx_speed(model: Model, trained: Trained, clock: Clock) -> float:
-    """Tokens a second of dev texts on one thread: the fastest round, a busy moment aside."""
-    texts = [text for data_set in trained.data_sets for text in data_set.dev.texts]
-    encoded = [ids for ids in model.tokenizer.encode_all(texts[:SPEED_TEXTS]) if ids]
-    seconds: list[float] = []
-    for _ in range(SPEED_ROUNDS):
-        began = clock()
-        model.logits_of_many(encoded)
-        seconds.append(clock() - began)
-    return sum(map(len, encoded)) / min(seconds)

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
-from statistics import median
 
 from training.comparison import Comparison, Result
 from training.distance import PLACES
 from training.plots import draw_accuracy, draw_reach
+from training.speed import Speed
 from training.summaries import Spread, Summary, filler_lengths, summarise
 
 TABLE_FILE = "compare.md"
@@ -27,9 +27,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     """
     results = comparison.results
     (folder / TABLE_FILE).write_text(comparison_markdown(comparison), encoding="utf-8")
-    _write_csv(folder / RUNS_FILE, [_run_row(result) for result in results])
+    _write_csv(folder / RUNS_FILE, [_run_row(r, comparison.speeds[r.variant]) for r in results])
     summaries = summarise(results)
-    draw_accuracy(summaries, comparison.baseline, folder / ACCURACY_PLOT)
+    draw_accuracy(summaries, comparison.speeds, comparison.baseline, folder / ACCURACY_PLOT)
     if lengths := filler_lengths(results):
         _write_csv(folder / REACH_FILE, [row for r in results for row in _reach_rows(r)])
         draw_reach(summaries, lengths, folder / REACH_PLOT)
@@ -43,7 +43,10 @@ def comparison_markdown(comparison: Comparison) -> str:
         *("variant", "dev", "test", "parameters", "recurrent", "train tok/s", "ONNX tok/s"),
         *(["alone", *places] if lengths else []),
     ]
-    rows = [_row(summary, lengths) for summary in summarise(comparison.results)]
+    rows = [
+        _row(summary, comparison.speeds[summary.variant], lengths)
+        for summary in summarise(comparison.results)
+    ]
     if not isnan(comparison.baseline):
         test = f"{100 * comparison.baseline:.1f}"
         rows.append(["TF-IDF regression", "-", test, *["-"] * (len(columns) - 3)])
@@ -64,34 +67,40 @@ Data: {sets}. Seeds: {seeds}.
 
 Budget: {results[0].train_tokens:,} training tokens for each network, {sum(passes)} passes over the
 same data, none stopped early. Embedding {model.embedding_size}, {model.hidden_size} units a
-direction, {run.tokenizer.vocab_size:,} pieces at most.
+direction, {run.tokenizer.vocab_size:,} pieces at most. The weights kept are the best on dev.
+
+Accuracy in percent, positive against negative where a set tells them apart; the mean over seeds
+(least-greatest), through the ONNX graph. "Recurrent" are the parameters of the recurrent layers.
+Tokens a second of one core's time: of training steps, and of dev texts in onnxruntime.
 """
 
 
-def _row(summary: Summary, lengths: Sequence[int]) -> list[str]:
+def _row(summary: Summary, speed: Speed, lengths: Sequence[int]) -> list[str]:
     first = summary.results[0]
-    train = [r.train_tokens_per_s for r in summary.results if r.train_tokens_per_s is not None]
     cells = [
         summary.variant,
         _percent(summary.spread(lambda result: result.dev_accuracy)),
         _percent(summary.spread(lambda result: result.test_accuracy)),
         f"{first.parameters:,}",
         f"{first.encoder_parameters:,}",
-        f"{median(train):,.0f}" if train else "-",
-        f"{max(result.onnx_tokens_per_s for result in summary.results):,.0f}",
+        f"{speed.train:,.0f}",
+        f"{speed.onnx:,.0f}",
     ]
-    if lengths:
+    if lengths:  # "alone" is the deciding sentence without a neutral one, whatever its place
         ends = [summary.reach(place, lengths[-1]) for place in PLACES]
         cells += [f"{100 * share:.1f}" for share in (summary.reach("start", lengths[0]), *ends)]
     return cells
 
 
 def _percent(spread: Spread) -> str:
+    if spread.least == spread.greatest:
+        return f"{100 * spread.mean:.1f}"
     return f"{100 * spread.mean:.1f} ({100 * spread.least:.1f}-{100 * spread.greatest:.1f})"
 
 
-def _run_row(result: Result) -> dict[str, object]:
-    return {name: value for name, value in vars(result).items() if name != "reach"}
+def _run_row(result: Result, speed: Speed) -> dict[str, object]:
+    row = {name: value for name, value in vars(result).items() if name != "reach"}
+    return {**row, "train_tokens_per_s": speed.train, "onnx_tokens_per_s": speed.onnx}
 
 
 def _reach_rows(result: Result) -> Iterator[dict[str, object]]:

@@ -30,6 +30,7 @@ from training.metrics import Figure, score
 Place = Literal["start", "middle", "end"]
 
 PLACES: tuple[Place, ...] = ("start", "middle", "end")
+WHERE = {"start": "at the start", "middle": "in the middle", "end": "at the end"}
 FILLER_TOKENS = (0, 50, 100, 200, 400)
 PROBES_FILE = Path(__file__).parent / "probes" / "distance.toml"
 UNSPACED = "zh"
@@ -127,7 +128,7 @@ def choose_filler(
 def reach_markdown(reaches: Sequence[Reach]) -> str:
     """One row per language and length: accuracy with its interval, and the area under ROC."""
     lines = [
-        "| language | neutral tokens | at the start | in the middle | at the end |",
+        f"| language | neutral tokens | {' | '.join(WHERE[place] for place in PLACES)} |",
         "| --- | ---: | --- | --- | --- |",
     ]
     found = {(reach.language, reach.filler_tokens, reach.place): reach for reach in reaches}
