@@ -41,6 +41,7 @@ class Result:
     encoder_parameters: int
     """Those of the recurrent layers: the embedding is the same for all."""
     train_tokens: int
+    """Where segmentations are drawn, the texts have a few more, alike for all of a seed."""
     dev_accuracy: float
     test_accuracy: float
     reach: tuple[Reach, ...]
@@ -107,13 +108,9 @@ def compare(
 
 def _of_variant(run: RunConfig, variant: Variant, seed: int) -> RunConfig:
     """The run of one variant and seed, patient to the end: the budget is to be equal."""
-    patience = 1 + _passes(run) * run.training.evaluations_per_pass
+    patience = 1 + run.training.reads * run.training.evaluations_per_pass
     training = replace(run.training, patience=patience)
     return replace(run, seed=seed, model=variant.of(run.model), training=training)
-
-
-def _passes(run: RunConfig) -> int:
-    return run.training.passes + sum(run.training.restarts)
 
 
 def _tokens_read(run: RunConfig, prepared: Prepared) -> int:
@@ -121,7 +118,7 @@ def _tokens_read(run: RunConfig, prepared: Prepared) -> int:
     tokenizer = Tokenizer(prepared.tokenizer)
     train = encode_corpus(prepared.data_sets, "train", prepared.labels, tokenizer)
     lengths = cropped_lengths(train.store.lengths, run.training.max_tokens)
-    return int(lengths.sum()) * _passes(run)
+    return int(lengths.sum()) * run.training.reads
 
 
 @dataclass(frozen=True)

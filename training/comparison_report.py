@@ -61,11 +61,11 @@ def _preface(comparison: Comparison) -> str:
         for d in comparison.data_sets
     )
     seeds = ", ".join(str(seed) for seed in sorted({result.seed for result in results}))
-    model, passes = run.model, (run.training.passes, *run.training.restarts)
+    model, passes = run.model, run.training.reads
     return f"""\
 Data: {sets}. Seeds: {seeds}.
 
-Budget: {results[0].train_tokens:,} training tokens for each network, {sum(passes)} passes over the
+Budget: {results[0].train_tokens:,} training tokens for each network, {passes} passes over the
 same data, none stopped early. Embedding {model.embedding_size}, {model.hidden_size} units a
 direction, {run.tokenizer.vocab_size:,} pieces at most. The weights kept are the best on dev.
 
