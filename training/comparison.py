@@ -150,7 +150,6 @@ class _Bench:
     ) -> Result:
         network = trained.model
         model = export_in_memory(run, trained, own)
-        on_dev = [replace(data_set, test=data_set.dev) for data_set in trained.data_sets]
         return Result(
             variant=variant,
             seed=run.seed,
@@ -158,7 +157,7 @@ class _Bench:
             parameters=sum(weight.numel() for weight in network.parameters()),
             encoder_parameters=sum(weight.numel() for weight in network.encoder.parameters()),
             train_tokens=self.train_tokens,
-            dev_accuracy=_mean_accuracy(evaluate(model, on_dev)),
+            dev_accuracy=_mean_accuracy(evaluate(model, trained.data_sets, "dev")),
             test_accuracy=_mean_accuracy(evaluate(model, trained.data_sets)),
             reach=tuple(measure_reach(model)) if has_probes(model.manifest) else (),
         )

@@ -23,8 +23,9 @@ from service.bundle import Manifest
 from service.engine import Float32
 from service.model import Model
 from service.tokenizer import Tokenizer
+from training.datasets import TWO_WAY
 from training.errors import DataError
-from training.evaluate import TWO_WAY, logits_of
+from training.evaluate import logits_of
 from training.metrics import Figure, score
 
 Place = Literal["start", "middle", "end"]
