@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,13 @@ import typer
 from service.errors import SentimentError
 from service.model import open_model
 from service.tokenizer import Tokenizer
+from training.comparison import compare as compare_variants
+from training.comparison_report import TABLE_FILE, write_comparison
 from training.config import RunConfig, read_run
 from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
 from training.contrast import probe as probe_model
 from training.datasets import describe
+from training.distance import measure_reach, reach_markdown
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
@@ -25,6 +29,7 @@ from training.peers import answer_all, open_peers
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
 from training.test_sets import open_test_sets, sample
+from training.variants import choose_variants
 
 app = typer.Typer(
     name="python -m training",
@@ -69,7 +74,7 @@ def train(
     """Go all the way from labelled texts to a bundle; the same command resumes a stopped run."""
     run = _read(run_file, settings)
     folder = _folder(run, output)
-    check_can_pack(run, models / run.name, replace)
+    check_can_pack(models / run.name, replace)
     with world() as here:
         if fresh and here.leads:
             discard(folder)
@@ -91,7 +96,7 @@ def export(
 ) -> None:
     """Pack the best weights that a run has so far, finished or stopped."""
     run = _read(run_file, settings)
-    check_can_pack(run, models / run.name, replace)
+    check_can_pack(models / run.name, replace)
     with world() as here:
         _pack(run, restore(run, data, _folder(run, output), here), models, replace)
 
@@ -179,6 +184,36 @@ def probe(
     """Score a bundle on contrast pairs: texts that differ little and mean the opposite."""
     model = open_model(bundle, threads=os.cpu_count() or 1)
     typer.echo(probe_markdown(probe_model(model, read_pairs(pairs))))
+
+
+@app.command()
+def compare(
+    run_file: RunFile,
+    data: Data = Path(),
+    output: Output = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Runs of each, from the run's seed on.")
+    ] = 3,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Variants by name, * for any letters.", metavar="NAME"),
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Train encoders and poolings at one budget; write a table and plots. Resumes when stopped."""
+    run = _read(run_file, settings)
+    folder = _folder(run, output)
+    variants = choose_variants(only or [])
+    with world() as here:
+        comparison = compare_variants(run, variants, seeds, data, folder, here, time.process_time)
+    write_comparison(comparison, folder)
+    typer.echo((folder / TABLE_FILE).read_text(encoding="utf-8"))
+
+
+@app.command()
+def distance(bundle: BundleFolder) -> None:
+    """Measure how a bundle's answers depend on where in a text the deciding sentence stands."""
+    typer.echo(reach_markdown(measure_reach(open_model(bundle, threads=os.cpu_count() or 1))))
 
 
 @app.command()

@@ -35,7 +35,6 @@ from training.export import (
     OPSET,
     PARITY_TOLERANCE,
     build_graph,
-    check_exportable,
     largest_difference,
     round_embedding,
 )
@@ -61,12 +60,9 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     Raises ExportError when the graph disagrees with the network by more than 1e-5, and
     TrainingError when `target` exists and may not be replaced.
     """
-    check_can_pack(run, target, replace_existing)
-    bundle = _provisional(run, trained, target)
-    model = Model(
-        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
-    )
-    _check_parity(trained, model)
+    check_can_pack(target, replace_existing)
+    model = export_in_memory(run, trained, target)
+    bundle = model.bundle
     manifest = replace_fields(
         bundle.manifest, calibration=fit_temperatures(model, trained.data_sets)
     )
@@ -91,13 +87,21 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     return Packed(target, figures)
 
 
-def check_can_pack(run: RunConfig, target: Path, replace_existing: bool) -> None:
-    """What can be known before training.
+def export_in_memory(run: RunConfig, trained: Trained, target: Path) -> Model:
+    """The exported graph as a model to evaluate, named by `target`, not yet calibrated.
 
-    Raises TrainingError when a bundle lies there that may not be replaced, ExportError
-    when the network has no ONNX form.
+    Raises ExportError when the graph disagrees with the network by more than 1e-5.
     """
-    check_exportable(run.model)
+    bundle = _provisional(run, trained, target)
+    model = Model(
+        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
+    )
+    _check_parity(trained, model)
+    return model
+
+
+def check_can_pack(target: Path, replace_existing: bool) -> None:
+    """Raises TrainingError when a bundle lies there that may not be replaced."""
     if target.exists() and not replace_existing:
         raise TrainingError(f"{target} exists; pass --replace, or another --models or name")
 

@@ -161,6 +161,14 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     assert line.removesuffix(" - |") in card
 
 
+def test_distance_has_a_row_for_each_language_and_length(run: Run, project: Path) -> None:
+    done = run("distance", project / "models" / "tiny")
+    assert done.status == 0
+    rows = [line.split(" | ")[:2] for line in done.out.splitlines()[2:]]
+    lengths = ["0", "50", "100", "200", "400"]
+    assert rows == [[f"| {language}", length] for language in ("en", "zh") for length in lengths]
+
+
 def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_path: Path) -> None:
     content = (
         "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n,5,food\n"
@@ -210,7 +218,7 @@ def test_a_bundle_in_the_way_is_found_before_training(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("model.proj_size=4",), "model.proj_size: ONNX has no projected LSTM"),
+        (("model.proj_size=8",), "model: Value error, proj_size must be smaller than hidden_size"),
         (("model.cell=gru",), "--set model.cell: 'gru' is not a TOML value"),
         (("model.cell='cnn'",), "model.cell"),
         (("nonsense",), "--set nonsense"),
@@ -279,6 +287,11 @@ def test_weights_are_not_exported_under_other_labels(
     assert done.status == 1
     assert "is of a run with other settings or data" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_variant_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+    done = run("compare", write_project(tmp_path), "--data", tmp_path, "--only", "cnn")
+    assert_one_line_error(done, "--only: 'cnn' fits none of rnn, gru, lstm")
 
 
 def test_a_missing_bundle_is_one_line(run: Run, project: Path, tmp_path: Path) -> None:
