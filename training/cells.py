@@ -183,8 +183,11 @@ class Layer(nn.Module):
         self.cell = cell
 
     def forward(self, inputs: Tensor, states: Sequence[State] | None = None) -> Reading:
-        state = states[0] if states else self.cell.init_state(inputs.shape[1])
-        outputs, state, trace = unroll(self.cell, inputs, state)
+        if states is None:
+            states = [self.cell.init_state(inputs.shape[1])]
+        elif not states:
+            raise ValueError("states: too few, there must be one for each layer and direction")
+        outputs, state, trace = unroll(self.cell, inputs, states[0])
         return Reading(outputs, [state], [trace])
 
 
@@ -196,8 +199,8 @@ class Bidirectional(nn.Module):
         self.ahead, self.back = ahead, back
 
     def forward(self, inputs: Tensor, states: Sequence[State] | None = None) -> Reading:
-        ahead = self.ahead(inputs, states and states[:1])
-        back = self.back(inputs.flip(0), states and states[1:2])
+        ahead = self.ahead(inputs, states)
+        back = self.back(inputs.flip(0), _rest(states, 1))
         trace = {name: values.flip(0) for name, values in back.traces[0].items()}
         return Reading(
             torch.cat([ahead.outputs, back.outputs.flip(0)], dim=-1),
@@ -216,9 +219,13 @@ class Stack(nn.Module):
     def forward(self, inputs: Tensor, states: Sequence[State] | None = None) -> Reading:
         below = Reading(inputs, [], [])
         for layer in self.layers:  # each takes its states from the front of those left
-            above = layer(below.outputs, states and states[len(below.states) :])
+            above = layer(below.outputs, _rest(states, len(below.states)))
             below = Reading(above.outputs, below.states + above.states, below.traces + above.traces)
         return below
+
+
+def _rest(states: Sequence[State] | None, taken: int) -> Sequence[State] | None:
+    return None if states is None else states[taken:]
 
 
 def params_of(rnn: nn.RNNBase, layer: int = 0, backward: bool = False) -> dict[str, Tensor]:

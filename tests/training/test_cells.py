@@ -45,7 +45,7 @@ sizes = st.fixed_dictionaries(
 
 def network(cell: Cell, inputs: int, units: int, seed: int = 0, **fields: Any) -> nn.RNNBase:
     torch.manual_seed(seed)
-    made = TORCH[cell](inputs, units, dtype=torch.float64, **fields)  # type: ignore[call-arg]
+    made = TORCH[cell](inputs, units, dtype=torch.float64, **fields)
     return made
 
 
@@ -191,6 +191,13 @@ def test_a_text_read_in_two_parts_ends_as_one_read_whole(cell: Cell) -> None:
     first = over_time(inputs[:4], init_state(cell, 2, p), p)
     rest = over_time(inputs[4:], first.state, p)
     assert torch.equal(torch.cat([first.outputs, rest.outputs]), whole.outputs)
+
+
+def test_too_few_states_are_refused() -> None:
+    net = from_torch(network("lstm", 3, 4, num_layers=2))
+    states = net(random(2, 1, 3)).states
+    with pytest.raises(ValueError, match="one for each layer and direction"):
+        net(random(2, 1, 3), states[:1])
 
 
 def test_what_both_directions_compute_lies_in_the_order_of_the_text() -> None:
