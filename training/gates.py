@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from torch import Tensor
 from service.model import Model
 from service.postprocess import Float64, Scored, scored
 from service.texts import TextLimits, encode_text
-from training.cells import from_torch
+from training.cells import Params, Trace, from_torch, params_of
 from training.config import Cell, parse_run
 from training.errors import ExportError
 from training.export import read_graph
@@ -43,11 +44,15 @@ class Direction:
 
     name: Literal["forward", "backward"]
     trace: dict[str, Float64]
-    """Gates, candidate and states by name."""
+    """Gates, candidate and states by name; `hidden` is before the projection, if there is one."""
     flow: Flow | None
     """None for a simple net, which has no gates."""
     contributions: Float64
-    """What each unit adds to the winning logit, above its mean over all logits: (H,)."""
+    """What each unit adds to the winning logit, above the mean of all logits: (H,).
+
+    Its hidden states times the logit's gradient by them. For last, max and mean pooling
+    these and the bias sum to the logit; attention is taken to first order.
+    """
 
     def strongest(self, count: int) -> list[int]:
         """The units that add most to the winning logit, falling."""
@@ -76,25 +81,14 @@ def read_gates(model: Model, text: str, *, truncate: bool = False) -> GateReadin
     limits = TextLimits(MAX_CHARS, min(MAX_TOKENS, model.manifest.max_tokens))
     ids = encode_text(model.tokenizer, text, limits, truncate).ids
     network = _network_of(model)
-    with torch.no_grad():
-        embedded = network.embedding(torch.tensor(ids))[:, None]  # (T, 1, E)
-        outputs, _, traces = from_torch(network.encoder.rnn)(embedded)  # (T, 1, D * H)
-        pooled = network.pool(outputs.transpose(0, 1))  # (1, P * D * H)
-        logits = network.head(pooled)  # (1, C)
-    probabilities = model.probabilities(logits.numpy())[0]
+    logits, directions = run_by_hand(network, ids)
+    probabilities = model.probabilities(logits.astype(np.float32))[0]
     difference = float(abs(probabilities - model.probabilities(model.logits([ids]))[0]).max())
     if not difference <= TOLERANCE:
         raise ExportError(
             f"{model.bundle.path}: by hand a probability differs from the service's by "
             f"{difference:.1e}, more than {TOLERANCE:.0e}"
         )
-    contributions = _contributions(network, pooled[0], int(probabilities.argmax()))
-    directions = [
-        _direction(trace, backward=bool(index), contributions=row)
-        for index, (trace, row) in enumerate(
-            zip(traces[-network.encoder.directions :], contributions, strict=True)
-        )
-    ]
     return GateReading(
         cell=network.config.cell,
         pieces=model.tokenizer.pieces(ids),
@@ -102,6 +96,25 @@ def read_gates(model: Model, text: str, *, truncate: bool = False) -> GateReadin
         difference=difference,
         directions=directions,
     )
+
+
+def run_by_hand(network: Classifier, ids: Sequence[int]) -> tuple[Float64, list[Direction]]:
+    """Logits (1, C) of a text, and what the top layer's directions did for the largest."""
+    rnn = network.encoder.rnn
+    with torch.no_grad():
+        embedded = network.embedding(torch.tensor(ids))[:, None]  # (T, 1, E)
+        read = from_torch(rnn)(embedded)
+    states = read.outputs.requires_grad_()  # (T, 1, D * H)
+    logits = network.head(network.pool(states.transpose(0, 1)))  # (1, C)
+    (gradient,) = torch.autograd.grad(logits.max() - logits.mean(), states)
+    count = network.encoder.directions
+    directions = [
+        _direction(trace, part[:, 0], params_of(rnn, rnn.num_layers - 1, bool(back)), bool(back))
+        for back, (trace, part) in enumerate(
+            zip(read.traces[-count:], gradient.chunk(count, dim=-1), strict=True)
+        )
+    ]
+    return logits.detach().numpy(), directions
 
 
 def write_gates(reading: GateReading, path: Path) -> None:
@@ -126,30 +139,25 @@ def _network_of(model: Model) -> Classifier:
     return read_graph(graph, config, manifest.pad_id, manifest.unk_id).double()
 
 
-def _contributions(network: Classifier, pooled: Tensor, winner: int) -> Float64:
-    """What each unit adds to the winning logit through all poolings: (D, H).
-
-    Probabilities depend on differences of logits only, so weights count from their mean.
-    """
-    weight = network.head.weight.detach()  # (C, P * D * H)
-    shares = (weight[winner] - weight.mean(dim=0)) * pooled
-    poolings = len(network.pool.kinds)
-    return shares.view(poolings, network.encoder.directions, -1).sum(dim=0).numpy()
-
-
-def _direction(trace: dict[str, Tensor], *, backward: bool, contributions: Float64) -> Direction:
-    values = {name: steps[:, 0].numpy() for name, steps in trace.items()}
-    name: Literal["forward", "backward"] = "backward" if backward else "forward"
-    return Direction(name, values, _flow(values, backward), contributions)
+def _direction(trace: Trace, gradient: Tensor, p: Params, back: bool) -> Direction:
+    """`gradient` (T, H) is that of the winning logit, above the mean of all, by h."""
+    trace = {name: steps[:, 0] for name, steps in trace.items()}  # (T, H)
+    if "W_p" in p:  # h is mixed of the units; what they show before that belongs to each
+        trace["hidden"] = trace["output"] * trace["cell"].tanh()
+        gradient = gradient @ p["W_p"].detach().T
+    contributions = (trace["hidden"] * gradient).sum(dim=0)
+    values = {name: steps.numpy() for name, steps in trace.items()}
+    name: Literal["forward", "backward"] = "backward" if back else "forward"
+    return Direction(name, values, _flow(values, back), contributions.numpy())
 
 
-def _flow(trace: dict[str, Float64], backward: bool) -> Flow | None:
+def _flow(trace: dict[str, Float64], back: bool) -> Flow | None:
     if "forget" in trace:
         kept, written = trace["forget"], trace["input"] * trace["candidate"]
     elif "update" in trace:
         kept, written = trace["update"], (1 - trace["update"]) * trace["candidate"]
     else:
         return None
-    in_turn = kept if backward else kept[::-1]  # the last word read comes first
+    in_turn = kept if back else kept[::-1]  # the last word read comes first
     later = np.cumprod(np.concatenate([np.ones_like(kept[:1]), in_turn[:-1]]), axis=0)
-    return Flow(kept, written, written * (later if backward else later[::-1]))
+    return Flow(kept, written, written * (later if back else later[::-1]))

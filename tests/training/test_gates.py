@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from service.engine import OnnxEngine
 from service.errors import InvalidInput, TooLarge
@@ -13,7 +14,8 @@ from service.model import Model, open_model
 from tests.training.samples import classifier
 from training.errors import ConfigError, ExportError
 from training.export import build_graph, round_embedding
-from training.gates import TOLERANCE, read_gates, write_gates
+from training.gates import TOLERANCE, read_gates, run_by_hand, write_gates
+from training.model import Classifier
 from training.packing import replace_fields
 
 TEXT = "my phone was broken, 服务太差 but the soup was superb"
@@ -25,6 +27,16 @@ NETWORKS = [
     {"cell": "gru", "bidirectional": False, "pooling": ("attention",)},
     {"cell": "rnn", "bidirectional": True, "pooling": ("mean", "last")},
 ]
+
+PROJECTED = [
+    {"cell": "lstm", "bidirectional": both, "layers": 2, "proj_size": 3, "pooling": ("max",)}
+    for both in (False, True)
+]
+IDS = [7, 2, 2, 11, 29, 5, 3]
+
+
+def network_of(**fields: object) -> Classifier:
+    return classifier(classes=3, **fields).double().eval()
 
 
 @pytest.fixture(scope="module")
@@ -63,34 +75,42 @@ def test_a_trained_bundle_answers_by_hand_as_served(trained: Model) -> None:
     }
 
 
-@pytest.mark.parametrize("fields", NETWORKS, ids=str)
-def test_contributions_and_the_bias_make_the_logit(
-    trained: Model, fields: dict[str, object]
-) -> None:
-    model = model_of(trained, **fields)
-    reading = read_gates(model, TEXT)
-    logits = model.logits([model.tokenizer.encode(TEXT)])[0]
-    bias = classifier(vocab_size=model.tokenizer.vocab_size, **fields).head.bias.detach().numpy()
-    winner = model.manifest.labels.index(reading.answer.label)
-    above = (logits - bias)[winner] - (logits - bias).mean()
-    found = sum(direction.contributions.sum() for direction in reading.directions)
-    assert found == pytest.approx(above, abs=1e-5)
+@pytest.mark.parametrize("fields", [*NETWORKS, *PROJECTED], ids=str)
+def test_a_run_by_hand_gives_the_logits_of_the_network(fields: dict[str, object]) -> None:
+    network = network_of(**fields)
+    logits, directions = run_by_hand(network, IDS)
+    np.testing.assert_allclose(logits, network(torch.tensor([IDS])).detach(), atol=1e-6)
+    assert len(directions) == (2 if fields["bidirectional"] else 1)
+    for direction in directions:
+        assert {values.shape for values in direction.trace.values()} == {(len(IDS), 8)}
 
 
-@pytest.mark.parametrize("fields", NETWORKS[:4], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{**f, "pooling": KINDS[:3]} for f in [*NETWORKS, *PROJECTED]], ids=str
+)
+def test_contributions_and_the_bias_make_the_logit(fields: dict[str, object]) -> None:
+    network = network_of(**fields)
+    logits, directions = run_by_hand(network, IDS)
+    bias, winner = network.head.bias.detach().numpy(), int(logits.argmax())
+    expected = (logits[0] - bias)[winner] - (logits[0] - bias).mean()
+    found = sum(direction.contributions.sum() for direction in directions)
+    assert found == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("fields", [*NETWORKS[:4], *PROJECTED], ids=str)
 def test_a_memory_is_what_is_kept_and_written_and_in_the_end_what_is_left(
-    trained: Model, fields: dict[str, object]
+    fields: dict[str, object],
 ) -> None:
-    for direction in read_gates(model_of(trained, **fields), TEXT).directions:
+    for direction in run_by_hand(network_of(**fields), IDS)[1]:
         memory = direction.trace["cell" if fields["cell"] == "lstm" else "hidden"]
         flow = direction.flow
         assert flow is not None
-        kept, written, left = flow.kept, flow.written, flow.left
+        kept, written = flow.kept, flow.written
         if direction.name == "backward":
             memory, kept, written = memory[::-1], kept[::-1], written[::-1]
         before = np.concatenate([np.zeros_like(memory[:1]), memory[:-1]])
         np.testing.assert_allclose(memory, kept * before + written, atol=1e-12)
-        np.testing.assert_allclose(left.sum(axis=0), memory[-1], atol=1e-12)
+        np.testing.assert_allclose(flow.left.sum(axis=0), memory[-1], atol=1e-12)
 
 
 def test_a_simple_net_has_no_gates(trained: Model) -> None:
