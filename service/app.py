@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from service import __version__, openapi
 from service.catalog import open_models
@@ -18,8 +19,9 @@ from service.metrics import Metrics
 from service.middleware import BodyLimit, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import huggingface, oip, ops, predict
+from service.routes import analyze, huggingface, oip, ops, predict
 from service.routes.errors import install_error_handlers
+from service.routes.lean import Shortcut
 from service.settings import Settings
 from service.telemetry import Observed, Telemetry, note_models, watch_queues
 from service.tracing import FRAMEWORK_TELEMETRY, open_tracer
@@ -68,14 +70,19 @@ def create_app(
         telemetry=FRAMEWORK_TELEMETRY,
         lifespan=lifespan,
     )
-    app.add_middleware(
-        BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_ms=settings.body_timeout_ms
-    )
-    app.add_middleware(DefectNet)
-    app.add_middleware(Observed, telemetry=telemetry)
     install_error_handlers(app)
     app.include_router(predict.router)
+    app.include_router(analyze.router)
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)
+    build_framework = app.build_middleware_stack
+
+    def build_stack() -> ASGIApp:
+        shortcut = Shortcut(build_framework(), [*predict.router.routes, *analyze.router.routes])
+        limited = BodyLimit(shortcut, settings.max_body_bytes, settings.body_timeout_ms)
+        return Observed(DefectNet(limited), telemetry)
+
+    # Around the framework's own layers, where `add_middleware` puts them within.
+    app.build_middleware_stack = build_stack  # type: ignore[method-assign]
     return app

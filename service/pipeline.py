@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch
+from service.aside import call_aside
+from service.batcher import Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cpus import usable_cpus
-from service.engine import CUDA, Float32
+from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
 from service.planner import BatchBudget
-from service.postprocess import Scored, scored
+from service.postprocess import Row, Scored, calibrate, scored
 from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
 PROBE_TEXT = "good 好"
-INLINE_CHARS = 4000  # some 2 ms of tokenizing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,16 @@ class Lane:
         """The tokens of each text, or why it is refused."""
         return [self._encode(text, truncate) for text in texts]
 
-    def score(self, logits: Float32, raw_scores: bool) -> list[Scored]:
+    def probabilities(self, logits: Sequence[Row]) -> Sequence[Row]:
+        """Calibrated probabilities (N, C) of logits (N, C)."""
+        temperature = self.model.manifest.temperature
+        return [calibrate(row, temperature) for row in logits]
+
+    def score(self, logits: Sequence[Row], raw_scores: bool) -> list[Scored]:
         """The answer for each row of logits (N, C)."""
-        rows = logits.astype(np.float64) if raw_scores else self.model.probabilities(logits)
-        return [scored(row, self.model.manifest.labels) for row in rows]
+        labels = self.model.manifest.labels
+        rows = logits if raw_scores else self.probabilities(logits)
+        return [scored(row, labels) for row in rows]
 
     def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
         try:
@@ -88,7 +96,7 @@ class Observer(Protocol):
         """`run`, watched; called on the event loop or in a thread."""
 
     def note_reply(self, reply: Reply) -> None:
-        """A call of `Pipeline.predict` is about to return this."""
+        """A request is about to be answered with this."""
 
 
 class NoObserver:
@@ -153,20 +161,49 @@ class Pipeline:
         Unavailable and DeadlineExceeded for the request as a whole.
         """
         lane = self.find_lane(model)
+
+        def encode() -> tuple[list[Encoded | RequestError], list[TokenIds]]:
+            items = lane.encode(texts, truncate)
+            return items, [item.ids for item in items if isinstance(item, Encoded)]
+
+        encoded, logits, timing = await self.run(lane, texts, encode, timeout_ms)
+        items = _join(encoded, lane.score(logits, raw_scores))
+        return self.report(Reply(lane.name, items, timing))
+
+    async def run(
+        self,
+        lane: Lane,
+        texts: Sequence[str],
+        encode: Callable[[], tuple[T, list[TokenIds]]],
+        timeout_ms: int | None = None,
+        passes: int = 1,
+    ) -> tuple[T, Sequence[Row], Timing]:
+        """What `encode` makes of the texts, and logits (N, C) of the N token lists it gives.
+
+        The lists are one request of the queue: taken whole or refused whole. `encode` reads
+        the texts `passes` times over, in a thread where that is much.
+        Raises what `predict` raises, and what `encode` does.
+        """
         self._check_count(texts)
         started_s = self._clock()
-        async with self._deadline(timeout_ms):
-            encoded = await _encode(lane, texts, truncate)
-            tokenized_s = self._clock()
-            answer = await _submit(lane.batcher, encoded)
-        items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
+        timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
+                tokenized_s = self._clock()
+                answer = await lane.batcher.submit(token_ids) if token_ids else None
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
             queue_s=answer.queue_s if answer else 0.0,
             infer_s=answer.infer_s if answer else 0.0,
             total_s=self._clock() - started_s,
         )
-        reply = Reply(lane.name, items, timing)
+        return encoded, answer.logits if answer else [], timing
+
+    def report(self, reply: Reply) -> Reply:
+        """Tell the observer of a reply that is about to be returned."""
         self._observer.note_reply(reply)
         return reply
 
@@ -181,8 +218,10 @@ class Pipeline:
         if self._probe is None or self._probe.done():
             self._probe_started_s = self._clock()
             self._probe = asyncio.create_task(self._run_all())
-        async with self._deadline():
-            await asyncio.shield(self._probe)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), self.settings.timeout_ms / 1000)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {self.settings.timeout_ms} ms") from None
 
     async def _run_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,15 +253,6 @@ class Pipeline:
         limit = self.settings.max_inputs
         if len(texts) > limit:
             raise TooLarge(f"the request has {len(texts)} texts, the limit is {limit}", "inputs")
-
-    @asynccontextmanager
-    async def _deadline(self, requested_ms: int | None = None) -> AsyncIterator[None]:
-        timeout_ms = min(self.settings.timeout_ms, requested_ms or self.settings.timeout_ms)
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                yield
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
 
 
 @asynccontextmanager
@@ -273,18 +303,6 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     if any(model.engine.provider == CUDA for model in models.values()):
         return 1
     return settings.processes or usable_cpus()
-
-
-async def _encode(lane: Lane, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
-    # A thread costs more than what little text costs, and less than much would hold up.
-    if sum(map(len, texts)) <= INLINE_CHARS:
-        return lane.encode(texts, truncate)
-    return await asyncio.to_thread(lane.encode, texts, truncate)
-
-
-async def _submit(batcher: Batcher, encoded: Sequence[Encoded | RequestError]) -> Answer | None:
-    texts = [item.ids for item in encoded if isinstance(item, Encoded)]
-    return await batcher.submit(texts) if texts else None
 
 
 def _join(

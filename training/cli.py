@@ -18,11 +18,11 @@ from training.errors import TrainingError
 from training.evaluate import evaluate as evaluate_model
 from training.gate_picture import UNITS, draw_gates
 from training.gates import TOLERANCE, read_gates, write_gates
+from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.report import figures_markdown
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
-from training.trainer import Interrupted
 
 app = typer.Typer(
     name="python -m training",
