@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.samples import ROOT
-
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / name for name in ("recurrent-networks.md", "recurrent-networks.zh.md")]
 
 
 def snippets_of(page: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```pycon\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
