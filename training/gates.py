@@ -92,7 +92,7 @@ def read_gates(model: Model, text: str, *, truncate: bool = False) -> GateReadin
     return GateReading(
         cell=network.config.cell,
         pieces=model.tokenizer.pieces(ids),
-        answer=scored(probabilities, model.manifest.labels),
+        answer=scored(probabilities.tolist(), model.manifest.labels),
         difference=difference,
         directions=directions,
     )
