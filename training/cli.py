@@ -23,6 +23,8 @@ from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
 from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
+from training.gate_picture import UNITS, draw_gates
+from training.gates import TOLERANCE, read_gates, write_gates
 from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.peers import answer_all, open_peers
@@ -225,6 +227,42 @@ def tokenizer(
     with world() as here:
         prepared = prepare(run, data, _folder(run, output), here)
     typer.echo(f"{Tokenizer(prepared.tokenizer).vocab_size} pieces in {_folder(run, output)}")
+
+
+@app.command()
+def gates(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    text: Annotated[str, typer.Argument(help="A text of up to 100 tokens.")],
+    output: Annotated[Path, typer.Option("--output", help="The picture.")] = Path("gates.png"),
+    table: Annotated[
+        Path | None, typer.Option("--table", help="Every value of the top layer too, as CSV.")
+    ] = None,
+    units: Annotated[int, typer.Option("--units", min=1, max=64, help="Rows a panel.")] = UNITS,
+    font: Annotated[
+        Path | None, typer.Option("--font", help="Font file for what the usual font lacks.")
+    ] = None,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Read the beginning of a text that is too long.")
+    ] = False,
+) -> None:
+    """Run a bundle through the cells by hand, and draw every gate along the words of a text."""
+    reading = read_gates(open_model(bundle), text, truncate=truncate)
+    scores = ", ".join(f"{label} {score:.4f}" for label, score in reading.answer.scores.items())
+    typer.echo(f"{reading.answer.label} ({scores})")
+    typer.echo(f"the same as the service: no probability differs by more than {TOLERANCE:.0e}")
+    try:
+        undrawn = draw_gates(reading, output, units, font)
+        if table is not None:
+            write_gates(reading, table)
+    except OSError as error:
+        raise TrainingError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    if undrawn:
+        typer.echo(
+            f"no font has all of: {' '.join(undrawn)}; they stand there as numbers. "
+            "Install a font (for Chinese fonts-noto-cjk, say) or name a file with --font",
+            err=True,
+        )
+    typer.echo("\n".join(str(path) for path in (output, table) if path))
 
 
 def main() -> None:

@@ -303,3 +303,34 @@ def test_a_bundle_with_other_labels_is_one_line(run: Run, project: Path, tmp_pat
     run_file = write_project(tmp_path, data='rename_labels = {positive = "yes", negative = "no"}')
     done = run("evaluate", project / "models" / "tiny", run_file, "--data", tmp_path)
     assert_one_line_error(done, "reviews: the bundle's labels ['negative', 'positive'] lack 'no'")
+
+
+def test_gates_draws_a_text_and_says_the_services_answer(
+    run: Run, project: Path, tmp_path: Path
+) -> None:
+    picture, table = tmp_path / "gates.png", tmp_path / "gates.csv"
+    bundle, text = project / "models" / "tiny", "the soup was superb"
+    done = run("gates", bundle, text, "--output", picture, "--table", table)
+    assert done.status == 0
+    assert done.err == ""
+    model = open_model(bundle)
+    row = model.probabilities(model.logits([model.tokenizer.encode(text)]))[0]
+    label = model.manifest.labels[int(row.argmax())]
+    answer, same, *paths = done.out.splitlines()
+    assert answer.startswith(f"{label} (negative {row[0]:.4f}, ")
+    assert same == "the same as the service: no probability differs by more than 1e-05"
+    assert paths == [str(picture), str(table)]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert table.read_text().startswith("direction,step,piece,unit,contribution,input,forget,")
+
+
+def test_gates_refuses_what_cannot_be_read_or_written(
+    run: Run, project: Path, tmp_path: Path
+) -> None:
+    bundle = project / "models" / "tiny"
+    assert_one_line_error(run("gates", bundle, " "), "the text is blank")
+    assert_one_line_error(run("gates", tmp_path / "none", "soup"), "no such bundle folder")
+    nowhere = tmp_path / "none" / "gates.png"
+    assert_one_line_error(
+        run("gates", bundle, "soup", "--output", nowhere), f"{nowhere}: cannot be written"
+    )
