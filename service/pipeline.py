@@ -65,9 +65,14 @@ class Lane:
     batcher: Batcher
     limits: TextLimits
 
-    def encode(self, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
-        """The tokens of each text, or why it is refused."""
-        return [self._encode(text, truncate) for text in texts]
+    def encode(
+        self, texts: Sequence[str | RequestError], truncate: bool
+    ) -> list[Encoded | RequestError]:
+        """The tokens of each text, or why it is refused; what is refused already stays so."""
+        return [
+            text if isinstance(text, RequestError) else self._encode(text, truncate)
+            for text in texts
+        ]
 
     def score(self, logits: Float32, raw_scores: bool) -> list[Scored]:
         """The answer for each row of logits (N, C)."""
@@ -158,7 +163,41 @@ class Pipeline:
         async with self._deadline(timeout_ms):
             encoded = await _encode(lane, texts, truncate)
             tokenized_s = self._clock()
-            answer = await _submit(lane.batcher, encoded)
+            ids = _readable(encoded)
+            answer = await lane.batcher.submit(ids) if ids else None
+        return self._reply(lane, encoded, answer, raw_scores, (started_s, tokenized_s))
+
+    async def predict_rows(
+        self,
+        texts: Sequence[str | RequestError],
+        *,
+        model: str | None = None,
+        raw_scores: bool = False,
+        truncate: bool = False,
+    ) -> Reply:
+        """The same for some rows of many: they wait for room in the queue, however long.
+
+        A row that could not be read comes as its error. Raises NotFound and Unavailable.
+        """
+        lane = self.find_lane(model)
+        started_s = self._clock()
+        encoded = await _encode(lane, texts, truncate)
+        tokenized_s = self._clock()
+        ids = _readable(encoded)
+        pieces = [await lane.batcher.submit_patiently(piece) for piece in lane.batcher.cut(ids)]
+        answer = _merge(pieces) if pieces else None
+        return self._reply(lane, encoded, answer, raw_scores, (started_s, tokenized_s))
+
+    def _reply(
+        self,
+        lane: Lane,
+        encoded: Sequence[Encoded | RequestError],
+        answer: Answer | None,
+        raw_scores: bool,
+        since_s: tuple[float, float],
+    ) -> Reply:
+        """Score what was answered; `since_s` is when the request came and was tokenized."""
+        started_s, tokenized_s = since_s
         items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
@@ -275,16 +314,26 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     return settings.processes or usable_cpus()
 
 
-async def _encode(lane: Lane, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
+async def _encode(
+    lane: Lane, texts: Sequence[str | RequestError], truncate: bool
+) -> list[Encoded | RequestError]:
     # A thread costs more than what little text costs, and less than much would hold up.
-    if sum(map(len, texts)) <= INLINE_CHARS:
+    if sum(len(text) for text in texts if isinstance(text, str)) <= INLINE_CHARS:
         return lane.encode(texts, truncate)
     return await asyncio.to_thread(lane.encode, texts, truncate)
 
 
-async def _submit(batcher: Batcher, encoded: Sequence[Encoded | RequestError]) -> Answer | None:
-    texts = [item.ids for item in encoded if isinstance(item, Encoded)]
-    return await batcher.submit(texts) if texts else None
+def _readable(encoded: Sequence[Encoded | RequestError]) -> list[list[int]]:
+    return [item.ids for item in encoded if isinstance(item, Encoded)]
+
+
+def _merge(pieces: Sequence[Answer]) -> Answer:
+    """The answers of pieces that ran one after the other, as one."""
+    return Answer(
+        np.concatenate([piece.logits for piece in pieces]),
+        sum(piece.queue_s for piece in pieces),
+        sum(piece.infer_s for piece in pieces),
+    )
 
 
 def _join(

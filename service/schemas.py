@@ -140,11 +140,15 @@ class Prediction(Given):
     )
 
 
+Answered = Prediction | ErrorResponse
+"""What one of several texts gets."""
+
+
 class PredictResponse(Given):
     """One prediction per input, in order; an input that cannot be answered has an error."""
 
     model: str = Field(description="The model that answered.")
-    predictions: list[Prediction | ErrorResponse]
+    predictions: list[Answered]
 
 
 class ModelInfo(Given):

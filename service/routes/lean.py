@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 from service.errors import MalformedBody
+from service.jsonlines import parse_json
 from service.routes.bodies import require_json
 
 
@@ -42,12 +42,7 @@ class LeanRoute(APIRoute):
 def _parse(content: bytes) -> Any:
     if not content:
         raise MalformedBody("the body is empty; send a JSON object")
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        raise MalformedBody(f"the body is not JSON: {error.msg} at {error.pos}") from None
-    except (ValueError, RecursionError):  # not UTF-8, endless digits, endless brackets
-        raise MalformedBody("the body cannot be read as JSON in UTF-8") from None
+    return parse_json(content, "body")
 
 
 def _validate(body_type: type[BaseModel], content: Any) -> BaseModel:
