@@ -15,10 +15,10 @@ from service.catalog import open_models
 from service.heartbeat import Heartbeats, keep_watch
 from service.logs import AccessLog
 from service.metrics import Metrics
-from service.middleware import BodyLimit, DefectNet
+from service.middleware import BodyLimit, BodyRule, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import huggingface, oip, ops, predict
+from service.routes import files, huggingface, oip, ops, predict, stream
 from service.routes.errors import install_error_handlers
 from service.settings import Settings
 from service.telemetry import Observed, Telemetry, note_models, watch_queues
@@ -69,12 +69,20 @@ def create_app(
         lifespan=lifespan,
     )
     app.add_middleware(
-        BodyLimit, max_body_bytes=settings.max_body_bytes, timeout_ms=settings.body_timeout_ms
+        BodyLimit,
+        rule=BodyRule(settings.max_body_bytes, settings.body_timeout_ms),
+        special={
+            files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),
+            stream.STREAM_PATH: BodyRule(None, settings.stream_idle_ms),
+        },
     )
+    app.state.stopping = asyncio.Event()  # set by whoever runs the server
     app.add_middleware(DefectNet)
     app.add_middleware(Observed, telemetry=telemetry)
     install_error_handlers(app)
     app.include_router(predict.router)
+    app.include_router(stream.router)
+    app.include_router(files.router)
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)

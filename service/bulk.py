@@ -71,12 +71,13 @@ async def predict_window(
     pipeline: Pipeline,
     texts: Sequence[str | RequestError],
     *,
+    param: str | None = None,
     model: str | None = None,
     top_k: int | None = None,
     raw_scores: bool = False,
     truncate: bool = False,
 ) -> list[Answered]:
-    """The answer to each row of a window, or its error.
+    """The answer to each row of a window, or its error, which names `param` as the field.
 
     When a batch fails, so do the rows of its window, and no others. Raises Unavailable when
     the pipeline has stopped for good.
@@ -90,6 +91,8 @@ async def predict_window(
             raise
         return [describe_error(error)] * len(texts)
     return [
-        describe_error(item) if isinstance(item, RequestError) else describe_outcome(item, top_k)
+        describe_error(item, param)
+        if isinstance(item, RequestError)
+        else describe_outcome(item, top_k)
         for item in reply.items
     ]

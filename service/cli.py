@@ -18,18 +18,10 @@ from service.errors import SentimentError
 from service.flags import SettingsError, read_settings, with_settings_flags
 from service.offline import FileJob, Reading, local_copy, predict_file, predict_lines
 from service.progress import describe_summary, open_meter
+from service.schemas import Encoding
 from service.server import run_server
 from service.settings import Settings
-from service.tables import Encoding, Format, TableOptions
-
-FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".xlsx": "xlsx",
-    ".parquet": "parquet",
-}
+from service.tables import SUFFIXES, Format, TableOptions
 
 app = typer.Typer(
     name="sentiment",
@@ -133,11 +125,11 @@ def predict(
 def _find_format(given: Format | None, files: list[str] | None, output: Path) -> Format:
     """The format that was given, or that the names of both files agree on."""
     names = [Path(name.removesuffix(".gz")) for name in [*(files or []), str(output)]]
-    found = {FORMATS[name.suffix.lower()] for name in names if name.suffix.lower() in FORMATS}
+    found = {SUFFIXES[name.suffix.lower()] for name in names if name.suffix.lower() in SUFFIXES}
     if given:
         return given
     if len(found) != 1:
-        known = ", ".join(FORMATS)
+        known = ", ".join(SUFFIXES)
         reason = "differ" if found else f"end in none of {known}"
         raise typer.BadParameter(f"the names of the files {reason}", param_hint="format")
     return found.pop()

@@ -12,12 +12,26 @@ from itertools import count
 from typing import Any, BinaryIO, Literal, Protocol
 
 from service.errors import InvalidInput, RequestError
-from service.schemas import Answered, ErrorResponse
+from service.schemas import Answered, Encoding, ErrorResponse
 
 Format = Literal["csv", "tsv", "jsonl", "xlsx", "parquet"]
-Encoding = Literal["utf-8", "gb18030"]
 Cell = str | float | None
 Row = tuple[str | RequestError, Any]
+
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".xlsx": "xlsx",
+    ".parquet": "parquet",
+}
+MEDIA_TYPES: dict[str, Format] = {
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "application/x-ndjson": "jsonl",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+}
 
 WINDOW_ROWS = 256  # some milliseconds to read and to write
 WINDOW_CHARS = 1_048_576
