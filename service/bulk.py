@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from service.answers import describe_outcome
 from service.errors import RequestError, Unavailable
-from service.pipeline import Pipeline
+from service.pipeline import Outcome, Pipeline
 from service.schemas import Answered, describe_error
 
 AHEAD = 4  # windows in flight, so that the queue holds texts to plan while one is written
@@ -77,7 +77,7 @@ async def predict_window(
     raw_scores: bool = False,
     truncate: bool = False,
 ) -> list[Answered]:
-    """The answer to each row of a window, or its error, which names `param` as the field.
+    """The answer to each row of a window, or its error; that of a text names `param`.
 
     When a batch fails, so do the rows of its window, and no others. Raises Unavailable when
     the pipeline has stopped for good.
@@ -91,8 +91,8 @@ async def predict_window(
             raise
         return [describe_error(error)] * len(texts)
     return [
-        describe_error(item, param)
-        if isinstance(item, RequestError)
-        else describe_outcome(item, top_k)
-        for item in reply.items
+        describe_outcome(item, top_k)
+        if isinstance(item, Outcome)
+        else describe_error(item, param if isinstance(text, str) else None)
+        for text, item in zip(texts, reply.items, strict=True)
     ]

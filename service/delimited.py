@@ -171,13 +171,14 @@ def _read_header(lines: _Lines, options: TableOptions) -> tuple[str, _Record]:
     headers = []
     for delimiter in DELIMITERS[options.format]:
         header = next(_read_records(lines, delimiter), None)
-        if header is None or header.faulty:
-            raise InvalidInput("the file has no header that can be read", "column")
-        if options.column in header.cells:
-            return delimiter, header
-        headers.append(header)
+        if header and not header.faulty:
+            headers.append((delimiter, header))
+            if options.column in header.cells:
+                return delimiter, header
         lines.retreat(to=0)
-    return DELIMITERS[options.format][0], headers[0]
+    if not headers:
+        raise InvalidInput("the file has no header that can be read", "column")
+    return headers[0]
 
 
 def _read_records(lines: _Lines, delimiter: str) -> Iterator[_Record]:

@@ -21,6 +21,7 @@ from service.pipeline import Pipeline
 from service.records import note_cut_short
 from service.routes.bodies import NDJSON, require_ndjson
 from service.routes.documented import documented_errors
+from service.routes.gradual import GradualResponse
 from service.routes.stages import PipelineStage
 from service.schemas import StreamOptions
 
@@ -64,19 +65,15 @@ async def predict_stream(
     return AnsweredLines(pipeline, options, request.app.state.stopping)
 
 
-class AnsweredLines(Response):
+class AnsweredLines(GradualResponse):
     """Answers the lines of the request's body as they come."""
-
-    media_type = NDJSON
 
     def __init__(self, pipeline: Pipeline, options: StreamOptions, stopping: asyncio.Event) -> None:
         # One stream a connection: after one that is cut short, no other could begin.
-        super().__init__(headers={"Connection": "close"})
-        del self.headers["content-length"]
+        super().__init__({"content-type": NDJSON, "connection": "close"})
         self._pipeline = pipeline
         self._options = options
         self._stopping = stopping
-        self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         source = LineSource(receive, self._pipeline.settings.max_body_bytes)
@@ -89,7 +86,7 @@ class AnsweredLines(Response):
             if answering.done():
                 return answering.result()
             gone.result()
-        if not self._started:
+        if not self.started:
             raise ClientDisconnect
         note_cut_short()
 
@@ -102,14 +99,14 @@ class AnsweredLines(Response):
         try:
             async with in_order(source.windows(), self._answer_window) as answered:
                 async for lines, written in answered:
-                    await self._write(send, written)
+                    await self.write(send, written)
                     answered_lines = lines[-1].number
         except RequestError as error:
-            if not self._started:
+            if not self.started:
                 raise
             note_cut_short(error)
             last = write_end(answered_lines + 1, error)
-        await self._write(send, last, more=False)
+        await self.write(send, last, more=False)
 
     async def _answer_window(self, lines: list[Line]) -> bytes:
         options = self._options
@@ -124,13 +121,6 @@ class AnsweredLines(Response):
             truncate=options.truncate,
         )
         return b"".join(map(write_entry, entries, answers))
-
-    async def _write(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        if not self._started:
-            self._started = True
-            headers = self.raw_headers
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 @asynccontextmanager
