@@ -20,6 +20,7 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+CHUNK_BYTES = 65_536
 DELIMITERS = {"csv": ",;\t", "tsv": "\t,;"}
 
 # What is not of the encoding becomes lone surrogates: the text of such a row is refused, and
@@ -39,11 +40,8 @@ class DelimitedTable:
         self._size = max(1, source.seek(0, os.SEEK_END))
         source.seek(0)
         self._mark, self.encoding = _find_encoding(source, options.encoding)
-        # Unchanged newlines: a cell may hold some, and each row keeps its own.
-        text = io.TextIOWrapper(source, self.encoding, UNDECODABLE, newline="")
-        self._text = text  # kept, since it closes the source when it goes
         csv.field_size_limit(max(csv.field_size_limit(), options.max_row_chars))
-        self._lines = _Lines(text, options.max_row_chars)
+        self._lines = _Lines(_read_lines(source, self.encoding), options.max_row_chars)
         self._delimiter, header = _read_header(self._lines, options)
         self._header, self._columns = header.raw, header.cells
         if not _is_clean(header.raw):
@@ -164,6 +162,26 @@ class _Lines:
         """Give the lines of the row once more, but for the first `to`."""
         self._again.extendleft(reversed(self.row[to:]))
         del self.row[to:]
+
+
+def _read_lines(source: BinaryIO, encoding: str) -> Iterator[str]:
+    """Lines with the ends they have: a cell may hold some, and each row keeps its own.
+
+    As io.TextIOWrapper gives them, which would also take the source for its own and close it.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)(UNDECODABLE)
+    newlines = io.IncrementalNewlineDecoder(decoder, translate=False)
+    parts: list[str] = []
+    while chunk := source.read(CHUNK_BYTES):
+        parts.append(newlines.decode(chunk))
+        if "\n" in parts[-1] or "\r" in parts[-1]:
+            *lines, last = io.StringIO("".join(parts), newline="").readlines()
+            yield from lines
+            parts = [last]
+            if last.endswith(("\n", "\r")):
+                yield parts.pop()
+    parts.append(newlines.decode(b"", final=True))
+    yield from io.StringIO("".join(parts), newline="").readlines()
 
 
 def _read_header(lines: _Lines, options: TableOptions) -> tuple[str, _Record]:
