@@ -65,11 +65,15 @@ class Meter:
         """The first rows are about to be read."""
         self._began_s = perf_counter()
 
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return perf_counter() - self._began_s
+
     def note(self, answers: list[Answered], read: float) -> None:
         """These rows are answered, and `read` of the file is read, from 0 to 1."""
         for answer in answers:
             self.summary.note(answer)
-        self.summary.seconds = perf_counter() - self._began_s
+        self.summary.seconds = self.elapsed_s()
         self._bar.update(self._task, completed=read, rate=self.summary.rate())
 
 
