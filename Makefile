@@ -12,7 +12,7 @@ DEV := .venv-dev/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-install test-container test-observe lint types format bench bench-quick clean
+.PHONY: help serve test test-install test-container test-observe lint types format reference docs bench bench-quick clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -43,6 +43,12 @@ format: .venv-dev/.installed ## Format, and fix what can be fixed
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
+reference: .venv-dev/.installed ## Make the tables of docs/api.md and docs/tune.md anew
+	$(DEV)/python -m docs.reference
+
+docs: .venv-dev/.installed ## Build the site of docs/ into site/
+	$(DEV)/mkdocs build
+
 # ARGS="--bundle DIR --peers mosec,ray --scenarios short,mixed --seconds 10 --rounds 5"
 bench: .venv-dev/.installed ## Compare the serving core with its peers, in about 25 minutes
 	$(DEV)/python -m benchmarks.serve run $(ARGS)
@@ -52,7 +58,7 @@ bench-quick: .venv-dev/.installed ## A small part of it in under 5 minutes, into
 	  --variants 6 --seconds 2 --rounds 2 --output benchmarks/.quick $(ARGS)
 
 clean: ## Remove the environments and every cache
-	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-dev .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: pyproject.toml
@@ -63,7 +69,7 @@ clean: ## Remove the environments and every cache
 .venv-dev/.installed: pyproject.toml
 	@$(call make_environment,.venv-dev)
 	$(DEV)/python -m pip install $(TORCH)
-	$(DEV)/python -m pip install --editable '.[train,dev]'
+	$(DEV)/python -m pip install --editable '.[client,docs,examples,train,dev]'
 	@touch $@
 
 define make_environment

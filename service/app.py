@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from service import __version__, openapi
 from service.catalog import open_models
@@ -18,8 +19,9 @@ from service.metrics import Metrics
 from service.middleware import BodyLimit, BodyRule, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import files, huggingface, oip, ops, predict, stream
+from service.routes import analyze, files, huggingface, oip, ops, predict, stream
 from service.routes.errors import install_error_handlers
+from service.routes.lean import Shortcut
 from service.settings import Settings
 from service.telemetry import Observed, Telemetry, note_models, watch_queues
 from service.tracing import FRAMEWORK_TELEMETRY, open_tracer
@@ -68,22 +70,27 @@ def create_app(
         telemetry=FRAMEWORK_TELEMETRY,
         lifespan=lifespan,
     )
-    app.add_middleware(
-        BodyLimit,
-        rule=BodyRule(settings.max_body_bytes, settings.body_timeout_ms),
-        special={
-            files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),
-            stream.STREAM_PATH: BodyRule(None, settings.stream_idle_ms),
-        },
-    )
     app.state.stopping = asyncio.Event()  # set by whoever runs the server
-    app.add_middleware(DefectNet)
-    app.add_middleware(Observed, telemetry=telemetry)
     install_error_handlers(app)
     app.include_router(predict.router)
+    app.include_router(analyze.router)
     app.include_router(stream.router)
     app.include_router(files.router)
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)
+    rule = BodyRule(settings.max_body_bytes, settings.body_timeout_ms)
+    special = {
+        files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),
+        stream.STREAM_PATH: BodyRule(None, settings.stream_idle_ms),
+    }
+    build_framework = app.build_middleware_stack
+
+    def build_stack() -> ASGIApp:
+        shortcut = Shortcut(build_framework(), [*predict.router.routes, *analyze.router.routes])
+        limited = BodyLimit(shortcut, rule, special)
+        return Observed(DefectNet(limited), telemetry)
+
+    # Around the framework's own layers, where `add_middleware` puts them within.
+    app.build_middleware_stack = build_stack  # type: ignore[method-assign]
     return app

@@ -17,12 +17,11 @@ from concurrent.futures import Executor
 from contextvars import Context
 from dataclasses import dataclass, replace
 from itertools import islice
-
-import numpy as np
+from typing import NamedTuple
 
 from service.engine import Float32
 from service.errors import Overloaded, TooLarge, Unavailable
-from service.planner import BatchBudget, CostModel, plan
+from service.planner import BatchBudget, CostModel, count_parts, plan
 
 logger = logging.getLogger(__name__)
 
@@ -48,18 +47,18 @@ class BatchLimits:
 class Answer:
     """Logits (N, C) of a request's texts in their order, and where its time went."""
 
-    logits: Float32
+    logits: list[list[float]]
     queue_s: float
     infer_s: float
 
 
-@dataclass
+@dataclass(slots=True)
 class _Request:
     """A request in the queue, until all its rows are there."""
 
     done: asyncio.Future[None]
     numbers: range
-    rows: list[Float32 | None]
+    rows: list[list[float]]
     unanswered: int
     waiting_texts: int
     waiting_tokens: int
@@ -67,8 +66,7 @@ class _Request:
     started_s: float | None = None
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """One text that waits, and where its answer belongs."""
 
     number: int
@@ -215,8 +213,7 @@ class Batcher:
             self._drop(request)
         finished_s = self._clock()
         started_s = finished_s if request.started_s is None else request.started_s
-        logits = np.stack([row for row in request.rows if row is not None])
-        return Answer(logits, started_s - request.admitted_s, finished_s - started_s)
+        return Answer(request.rows, started_s - request.admitted_s, finished_s - started_s)
 
     async def close(self) -> None:
         """Refuse new requests, fail those that wait, and let running batches end."""
@@ -283,7 +280,7 @@ class Batcher:
         size = len(texts)
         numbers = range(self._next_number, self._next_number + size)
         self._next_number = numbers.stop
-        request = _Request(done, numbers, [None] * size, size, size, tokens, self._clock())
+        request = _Request(done, numbers, [[]] * size, size, size, tokens, self._clock())
         for row, (number, ids) in enumerate(zip(numbers, texts, strict=True)):
             self._waiting[number] = _Waiting(number, ids, request, row)
         self._waiting_tokens += tokens
@@ -354,7 +351,18 @@ class Batcher:
         """The oldest texts, cut into batches."""
         window = list(islice(self._waiting.values(), PLANNED_TEXTS))
         batches = plan([len(text.ids) for text in window], self._cost, self._limits.budget)
-        return [self._describe([window[index] for index in batch]) for batch in batches]
+        return [
+            self._describe(part)
+            for batch in batches
+            for part in self._cut_short([window[index] for index in batch])
+        ]
+
+    def _cut_short(self, texts: list[_Waiting]) -> Iterator[list[_Waiting]]:
+        """A batch in parts that can run on the event loop, where that costs little."""
+        size, longest = len(texts), len(texts[-1].ids)
+        parts = count_parts(size, longest, self._cost, self._limits.inline_s)
+        for part in range(parts):
+            yield texts[part * size // parts : (part + 1) * size // parts]
 
     def _describe(self, texts: list[_Waiting]) -> _Batch:
         run_s = self._cost.run_s(len(texts), max(len(text.ids) for text in texts))
@@ -382,7 +390,7 @@ class Batcher:
 
 
 def _answer(texts: list[_Waiting], logits: Float32) -> None:
-    for text, row in zip(texts, logits, strict=True):
+    for text, row in zip(texts, logits.tolist(), strict=True):
         request = text.request
         request.rows[text.row] = row
         request.unanswered -= 1

@@ -46,6 +46,11 @@ class RequestError(SentimentError):
         self.message = message
         self.param = param
 
+    @property
+    def status(self) -> int:
+        """Its HTTP status."""
+        return STATUS[type(self)]
+
 
 class MalformedBody(RequestError):
     type = "malformed_body"

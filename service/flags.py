@@ -57,7 +57,7 @@ def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
         flag_name(name), envvar=env_name(name), metavar=_metavar(field), help=field.description
     )
     annotation = Annotated[str | None, option]
-    default = _default_text(field.default)
+    default = default_text(field.default)
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
@@ -66,7 +66,7 @@ def _metavar(field: FieldInfo) -> str:
     return "NUMBER" if field.annotation in (int, int | None) else "TEXT"
 
 
-def _default_text(default: Any) -> str | None:
+def default_text(default: Any) -> str | None:
     """A default as it would be typed; None where there is nothing to show."""
     if default is None or default == "":
         return None

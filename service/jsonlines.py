@@ -18,7 +18,7 @@ FIELDS = ("label", "score", "scores", "tokens", "truncated", "original_tokens", 
 def parse_json(content: bytes, what: str) -> Any:
     """The value in some JSON. Raises MalformedBody, which calls it `what`."""
     try:
-        return json.loads(content)
+        return json.loads(content.decode())
     except json.JSONDecodeError as error:
         raise MalformedBody(f"the {what} is not JSON: {error.msg} at {error.pos}") from None
     except (ValueError, RecursionError):  # not UTF-8, endless digits, endless brackets

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch
+from service.aside import call_aside
+from service.batcher import Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cpus import usable_cpus
-from service.engine import CUDA, Float32
+from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
 from service.planner import BatchBudget
-from service.postprocess import Scored, scored
+from service.postprocess import Row, Scored, calibrate, scored
 from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
 PROBE_TEXT = "good 好"
-INLINE_CHARS = 4000  # some 2 ms of tokenizing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,16 @@ class Lane:
             for text in texts
         ]
 
-    def score(self, logits: Float32, raw_scores: bool) -> list[Scored]:
+    def probabilities(self, logits: Sequence[Row]) -> Sequence[Row]:
+        """Calibrated probabilities (N, C) of logits (N, C)."""
+        temperature = self.model.manifest.temperature
+        return [calibrate(row, temperature) for row in logits]
+
+    def score(self, logits: Sequence[Row], raw_scores: bool) -> list[Scored]:
         """The answer for each row of logits (N, C)."""
-        rows = logits.astype(np.float64) if raw_scores else self.model.probabilities(logits)
-        return [scored(row, self.model.manifest.labels) for row in rows]
+        labels = self.model.manifest.labels
+        rows = logits if raw_scores else self.probabilities(logits)
+        return [scored(row, labels) for row in rows]
 
     def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
         try:
@@ -93,7 +101,7 @@ class Observer(Protocol):
         """`run`, watched; called on the event loop or in a thread."""
 
     def note_reply(self, reply: Reply) -> None:
-        """A call of `Pipeline.predict` is about to return this."""
+        """A request is about to be answered with this."""
 
 
 class NoObserver:
@@ -158,14 +166,14 @@ class Pipeline:
         Unavailable and DeadlineExceeded for the request as a whole.
         """
         lane = self.find_lane(model)
-        self._check_count(texts)
-        started_s = self._clock()
-        async with self._deadline(timeout_ms):
-            encoded = await _encode(lane, texts, truncate)
-            tokenized_s = self._clock()
-            ids = _readable(encoded)
-            answer = await lane.batcher.submit(ids) if ids else None
-        return self._reply(lane, encoded, answer, raw_scores, (started_s, tokenized_s))
+
+        def encode() -> tuple[list[Encoded | RequestError], list[TokenIds]]:
+            items = lane.encode(texts, truncate)
+            return items, _readable(items)
+
+        encoded, logits, timing = await self.run(lane, texts, encode, timeout_ms)
+        items = _join(encoded, lane.score(logits, raw_scores))
+        return self.report(Reply(lane.name, items, timing))
 
     async def predict_rows(
         self,
@@ -181,31 +189,55 @@ class Pipeline:
         """
         lane = self.find_lane(model)
         started_s = self._clock()
-        encoded = await _encode(lane, texts, truncate)
+        chars = sum(len(text) for text in texts if isinstance(text, str))
+        encoded = await call_aside(lambda: lane.encode(texts, truncate), chars)
         tokenized_s = self._clock()
-        ids = _readable(encoded)
-        pieces = [await lane.batcher.submit_patiently(piece) for piece in lane.batcher.cut(ids)]
-        answer = _merge(pieces) if pieces else None
-        return self._reply(lane, encoded, answer, raw_scores, (started_s, tokenized_s))
+        pieces = lane.batcher.cut(_readable(encoded))
+        answers = [await lane.batcher.submit_patiently(piece) for piece in pieces]
+        logits = [row for answer in answers for row in answer.logits]
+        timing = Timing(
+            tokenize_s=tokenized_s - started_s,
+            queue_s=sum(answer.queue_s for answer in answers),
+            infer_s=sum(answer.infer_s for answer in answers),
+            total_s=self._clock() - started_s,
+        )
+        items = _join(encoded, lane.score(logits, raw_scores))
+        return self.report(Reply(lane.name, items, timing))
 
-    def _reply(
+    async def run(
         self,
         lane: Lane,
-        encoded: Sequence[Encoded | RequestError],
-        answer: Answer | None,
-        raw_scores: bool,
-        since_s: tuple[float, float],
-    ) -> Reply:
-        """Score what was answered; `since_s` is when the request came and was tokenized."""
-        started_s, tokenized_s = since_s
-        items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
+        texts: Sequence[str],
+        encode: Callable[[], tuple[T, list[TokenIds]]],
+        timeout_ms: int | None = None,
+        passes: int = 1,
+    ) -> tuple[T, Sequence[Row], Timing]:
+        """What `encode` makes of the texts, and logits (N, C) of the N token lists it gives.
+
+        The lists are one request of the queue: taken whole or refused whole. `encode` reads
+        the texts `passes` times over, in a thread where that is much.
+        Raises what `predict` raises, and what `encode` does.
+        """
+        self._check_count(texts)
+        started_s = self._clock()
+        timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
+                tokenized_s = self._clock()
+                answer = await lane.batcher.submit(token_ids) if token_ids else None
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
             queue_s=answer.queue_s if answer else 0.0,
             infer_s=answer.infer_s if answer else 0.0,
             total_s=self._clock() - started_s,
         )
-        reply = Reply(lane.name, items, timing)
+        return encoded, answer.logits if answer else [], timing
+
+    def report(self, reply: Reply) -> Reply:
+        """Tell the observer of a reply that is about to be returned."""
         self._observer.note_reply(reply)
         return reply
 
@@ -220,8 +252,10 @@ class Pipeline:
         if self._probe is None or self._probe.done():
             self._probe_started_s = self._clock()
             self._probe = asyncio.create_task(self._run_all())
-        async with self._deadline():
-            await asyncio.shield(self._probe)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), self.settings.timeout_ms / 1000)
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer within {self.settings.timeout_ms} ms") from None
 
     async def _run_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -253,15 +287,6 @@ class Pipeline:
         limit = self.settings.max_inputs
         if len(texts) > limit:
             raise TooLarge(f"the request has {len(texts)} texts, the limit is {limit}", "inputs")
-
-    @asynccontextmanager
-    async def _deadline(self, requested_ms: int | None = None) -> AsyncIterator[None]:
-        timeout_ms = min(self.settings.timeout_ms, requested_ms or self.settings.timeout_ms)
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                yield
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
 
 
 @asynccontextmanager
@@ -314,26 +339,8 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     return settings.processes or usable_cpus()
 
 
-async def _encode(
-    lane: Lane, texts: Sequence[str | RequestError], truncate: bool
-) -> list[Encoded | RequestError]:
-    # A thread costs more than what little text costs, and less than much would hold up.
-    if sum(len(text) for text in texts if isinstance(text, str)) <= INLINE_CHARS:
-        return lane.encode(texts, truncate)
-    return await asyncio.to_thread(lane.encode, texts, truncate)
-
-
-def _readable(encoded: Sequence[Encoded | RequestError]) -> list[list[int]]:
+def _readable(encoded: Sequence[Encoded | RequestError]) -> list[TokenIds]:
     return [item.ids for item in encoded if isinstance(item, Encoded)]
-
-
-def _merge(pieces: Sequence[Answer]) -> Answer:
-    """The answers of pieces that ran one after the other, as one."""
-    return Answer(
-        np.concatenate([piece.logits for piece in pieces]),
-        sum(piece.queue_s for piece in pieces),
-        sum(piece.infer_s for piece in pieces),
-    )
 
 
 def _join(

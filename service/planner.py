@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+DEAREST = 0.1  # of a batch's time, for cutting it into parts
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,22 @@ def plan(lengths: Sequence[int], cost: CostModel, budget: BatchBudget) -> list[l
         end = starts[end]
     batches.reverse()
     return batches
+
+
+def count_parts(size: int, longest: int, cost: CostModel, limit_s: float) -> int:
+    """In how many parts a batch takes no longer than `limit_s` for each.
+
+    1 where it is short enough as it is, where no part would be, and where the parts together
+    would take over a tenth longer than the whole.
+    """
+    whole_s, empty_s = cost.run_s(size, longest), cost.run_s(0, longest)
+    if whole_s <= limit_s:
+        return 1
+    most = int((limit_s - empty_s) / (longest * cost.token_s))
+    if most < 1:
+        return 1
+    parts = math.ceil(size / most)
+    return parts if (parts - 1) * empty_s <= DEAREST * whole_s else 1
 
 
 def _cheapest_starts(lengths: list[int], cost: CostModel, budget: BatchBudget) -> list[int]:

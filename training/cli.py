@@ -16,11 +16,11 @@ from training.datasets import load_data
 from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import evaluate as evaluate_model
+from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.report import figures_markdown
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
-from training.trainer import Interrupted
 
 app = typer.Typer(
     name="python -m training",

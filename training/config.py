@@ -119,12 +119,19 @@ class TrainingConfig:
     label_smoothing: Share = 0.0
     average_decay: Share = 0.999
     """Of the averaged weights that are evaluated and exported; 0 turns averaging off."""
+    sampling_alpha: Share = 0.0
+    """How sharply segmentations are drawn, anew each pass (Kudo 2018); 0 reads the best one."""
     precision: Precision = "auto"
     """auto: bf16 where the processor has it for recurrent layers, else fp32."""
     evaluations_per_pass: Positive = 2
     patience: Positive = 4
     """Evaluations without a better dev score before the run stops."""
     checkpoint_every_s: Annotated[float, Field(gt=0)] = 60.0
+
+    @property
+    def reads(self) -> int:
+        """Passes over the texts, all cycles together."""
+        return self.passes + sum(self.restarts)
 
 
 @dataclass(frozen=True, config=_STRICT)

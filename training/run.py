@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from service.bundle import TOKENIZER_FILE, sha256
 from service.tokenizer import Tokenizer
+from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
 from training.config import RunConfig, run_as_dict
 from training.corpus import encode_corpus
@@ -18,7 +20,7 @@ from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
 from training.model import Classifier
-from training.tokenizer import train_tokenizer
+from training.tokenizer import sample_segmentations, train_tokenizer
 from training.trainer import Trainer
 
 
@@ -83,6 +85,7 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
         world=world,
         seed=run.seed,
         fingerprint=_fingerprint(run, prepared),
+        segmentations=_segmentations(run, prepared, world),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -116,6 +119,19 @@ def discard(folder: Path) -> None:
     """Remove the weights that an earlier run left in the folder."""
     for name in (CHECKPOINT_FILE, BEST_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def _segmentations(run: RunConfig, prepared: Prepared, world: World) -> list[TokenStore]:
+    """The train texts as each pass reads them, where segmentations are drawn."""
+    alpha = run.training.sampling_alpha
+    if not alpha:
+        return []
+    texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
+    seeds = range(run.seed, run.seed + run.training.reads)
+    bar = tqdm(seeds, desc="drawing segmentations", unit="pass", disable=not world.leads)
+    return [
+        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed)) for seed in bar
+    ]
 
 
 def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:

@@ -45,6 +45,25 @@ def train_tokenizer(texts: Sequence[str], config: TokenizerConfig, seed: int) ->
     return model.getvalue()
 
 
+def sample_segmentations(
+    model: bytes, texts: Sequence[str], alpha: float, seed: int
+) -> list[list[int]]:
+    """The piece ids of each text in a segmentation drawn from the unigram model.
+
+    A segmentation is drawn with probability proportional to its own to the power of `alpha`
+    (Kudo 2018, subword regularization): the smaller, the more and the shorter the pieces.
+    """
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    sentencepiece.set_random_generator_seed(seed)
+    return processor.encode(  # type: ignore[no-any-return]
+        list(texts),
+        enable_sampling=True,
+        nbest_size=-1,
+        alpha=alpha,
+        num_threads=1,  # each thread would draw from a generator of its own
+    )
+
+
 def _chunks(texts: Sequence[str]) -> list[str]:
     """Cut long texts, which sentencepiece would skip whole; a line break ends a sentence."""
     return [

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,25 +19,22 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from training.batching import Batch, collate, cropped_lengths, exact_length_batches
+from training.averaging import moving_average
+from training.batching import Batch, TokenStore, collate, cropped_lengths, exact_length_batches
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.distributed import World
 from training.errors import TrainingError
+from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
 from training.objectives import partial_label_loss
+from training.plan import Plan
 from training.pooling import NEVER
 from training.precision import takes_bf16
 
 LOG_EVERY_STEPS = 20
-
-Weights = tuple[Tensor, ...] | list[Tensor]
-
-
-class Interrupted(TrainingError):
-    """The run was asked to stop; its checkpoint is complete."""
 
 
 @dataclass
@@ -71,7 +65,9 @@ class Trainer:
         world: World,
         seed: int,
         fingerprint: str,
+        segmentations: Sequence[TokenStore] = (),
     ) -> None:
+        """`segmentations` are the train texts as read in each pass; by default always the same."""
         self._config, self._folder, self._world = config, folder, world
         self._seed, self._fingerprint = seed, fingerprint
         self._bf16 = takes_bf16(config.precision, world.device)
@@ -80,11 +76,10 @@ class Trainer:
         self._parallel: nn.Module = (
             DistributedDataParallel(self._model) if world.size > 1 else self._model
         )
-        self._average = AveragedModel(self._model, multi_avg_fn=_moving_average(config))
-        self._read_lengths = cropped_lengths(train.store.lengths, config.max_tokens)
-        self._steps_per_pass = math.ceil(len(self._batches(0)) / world.size)
+        average = moving_average(config.average_decay)
+        self._average = AveragedModel(self._model, multi_avg_fn=average)
         self._cycles = (config.passes, *config.restarts)
-        self._total_steps = self._steps_per_pass * sum(self._cycles)
+        self._plan = Plan(config, segmentations or [train.store] * config.reads, seed, world.size)
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(),
             lr=config.learning_rate,
@@ -104,7 +99,7 @@ class Trainer:
         self._resume()
         log = RunLog(self._folder, self._progress.step) if self._world.leads else None
         try:
-            with _stop_requested() as stop:
+            with stop_requested() as stop:
                 self._loop(stop, log)
         finally:
             if log:
@@ -116,16 +111,16 @@ class Trainer:
     def _loop(self, stop: list[bool], log: RunLog | None) -> None:
         progress, config = self._progress, self._config
         saved_at = time.monotonic()
-        evaluate_at = {
-            round(self._steps_per_pass * (n + 1) / config.evaluations_per_pass)
-            for n in range(config.evaluations_per_pass)
-        }
-        while progress.step < self._total_steps and progress.stale < config.patience:
-            number, done = divmod(progress.step, self._steps_per_pass)
-            batches = self._batches(number)
+        while progress.step < self._plan.total_steps and progress.stale < config.patience:
+            number, done = self._plan.locate(progress.step)
+            batches, steps = self._plan.batches(number), self._plan.steps(number)
+            evaluate_at = {
+                round(steps * (n + 1) / config.evaluations_per_pass)
+                for n in range(config.evaluations_per_pass)
+            }
             with self._bar(batches, number, done) as bar:
-                for index in range(done, self._steps_per_pass):
-                    self._one_step(batches, index, bar, log)
+                for index in range(done, steps):
+                    self._one_step(batches, index, self._plan.store(number), bar, log)
                     if index + 1 in evaluate_at:
                         self._judge(log)
                     if self._world.any(stop[0]):
@@ -144,15 +139,17 @@ class Trainer:
             self._keep_weights()
         self._world.wait()  # torchrun ends the leader, too, when another process ends first
         raise Interrupted(
-            f"stopped at step {self._progress.step} of {self._total_steps}; "
+            f"stopped at step {self._progress.step} of {self._plan.total_steps}; "
             "the same command resumes from the checkpoint"
         )
 
-    def _one_step(self, batches: list[Batch], index: int, bar: Any, log: RunLog | None) -> None:
+    def _one_step(
+        self, batches: list[Batch], index: int, store: TokenStore, bar: Any, log: RunLog | None
+    ) -> None:
         # The last round may have fewer batches than processes: it starts again from the first.
         batch = batches[(index * self._world.size + self._world.rank) % len(batches)]
         began = time.perf_counter()
-        self._loss = self._step(batch)
+        self._loss = self._step(batch, store)
         self._progress.step += 1
         bar.update(batch.tokens * self._world.size)
         if self._progress.step % LOG_EVERY_STEPS == 0:
@@ -164,12 +161,12 @@ class Trainer:
                 values = {"loss": value, "learning_rate": learning_rate, "tokens_per_s": rate}
                 log.write("train", self._progress.step, values)
 
-    def _step(self, batch: Batch) -> Tensor:
+    def _step(self, batch: Batch, store: TokenStore) -> Tensor:
         config, device = self._config, self._world.device
         draw = (self._seed, self._progress.step, self._world.rank)
         rng = np.random.default_rng(draw)
         torch.manual_seed(int(rng.integers(2**63)))
-        ids = torch.from_numpy(collate(self._train.store, batch, rng)).to(device)  # (B, T)
+        ids = torch.from_numpy(collate(store, batch, rng)).to(device)  # (B, T)
         targets = torch.from_numpy(self._train.targets[batch.rows]).to(device)
         sayable = torch.from_numpy(self._train.sayable[batch.rows]).to(device)
         self._parallel.train()
@@ -181,7 +178,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
-        if self._progress.step + 1 in self._cycle_starts():
+        if self._progress.step + 1 in self._cycle_starts()[:-1]:
             self._schedule = self._new_schedule(self._progress.step + 1)
         if config.average_decay:
             self._average.update_parameters(self._model)
@@ -252,31 +249,26 @@ class Trainer:
         }
 
     def _cycle_starts(self) -> list[int]:
-        """The step at which each cycle of the learning rate begins."""
-        passes = accumulate(self._cycles[:-1], initial=0)
-        return [self._steps_per_pass * before for before in passes]
+        """The step at which each cycle of the learning rate begins, and the last one ends."""
+        return [self._plan.starts[before] for before in accumulate(self._cycles, initial=0)]
 
     def _new_schedule(self, step: int = 0) -> torch.optim.lr_scheduler.OneCycleLR:
         """The schedule of the cycle that `step` lies in (Smith & Topin 2018), at its start."""
-        cycle = bisect_right(self._cycle_starts(), step) - 1
+        starts = self._cycle_starts()
+        cycle = bisect_right(starts[:-1], step) - 1
         return torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,
             self._config.learning_rate / 3**cycle,
-            total_steps=self._steps_per_pass * self._cycles[cycle] + 1,
+            total_steps=starts[cycle + 1] - starts[cycle] + 1,
             pct_start=self._config.warmup_share,
         )
-
-    def _batches(self, number: int) -> list[Batch]:
-        """The batches of one pass, in order: the same in every process."""
-        config, rng = self._config, np.random.default_rng((self._seed, number))
-        return exact_length_batches(self._read_lengths, config.batch_tokens, config.batch_size, rng)
 
     def _bar(self, batches: list[Batch], number: int, done: int) -> Any:
         per_step = self._world.size
         return tqdm(
             total=sum(batch.tokens for batch in batches),
             initial=sum(batch.tokens for batch in batches[: done * per_step]),
-            desc=f"pass {number + 1}/{sum(self._cycles)}",
+            desc=f"pass {number + 1}/{self._plan.passes}",
             unit="tok",
             unit_scale=True,
             smoothing=0.05,
@@ -318,36 +310,3 @@ class Trainer:
         self._schedule = self._new_schedule(self._progress.step)  # sets rates that are not to stay
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-
-
-def _moving_average(config: TrainingConfig) -> Callable[[Weights, Weights, Tensor | int], None]:
-    """Exponential moving average that follows faster at first, so that short runs profit too.
-
-    After n updates its decay is min(average_decay, (1 + n) / (10 + n)).
-    """
-
-    @torch.no_grad()
-    def update(averages: Weights, weights: Weights, updates: Tensor | int) -> None:
-        count = int(updates)
-        decay = min(config.average_decay, (1 + count) / (10 + count))
-        torch._foreach_lerp_(averages, weights, 1 - decay)
-
-    return update
-
-
-@contextmanager
-def _stop_requested() -> Iterator[list[bool]]:
-    """A flag that SIGINT and SIGTERM set; a second Ctrl-C stops at once."""
-    flag = [False]
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if flag[0]:
-            raise KeyboardInterrupt
-        flag[0] = True
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -23,10 +23,13 @@ from benchmarks.serve.logs import note
 from benchmarks.serve.machine import describe_run
 from benchmarks.serve.peers import OURS, PEERS
 from benchmarks.serve.peers.peer import Peer
+from benchmarks.serve.processes import find_free_port, running
 from benchmarks.serve.reference import measure_bare, measure_cost
 from benchmarks.serve.report import write_report
 from benchmarks.serve.results import Results
 from benchmarks.serve.scenarios import SCENARIOS, Scenario, make_bodies, write_bodies
+from benchmarks.serve.soak import LOADS, write_soak
+from benchmarks.serve.soak import soak as measure_soak
 from service.bundle import TOKENIZER_FILE, read_bundle
 from service.errors import SentimentError
 from service.tokenizer import Tokenizer
@@ -94,6 +97,28 @@ def run(
         _prepare(campaign)
         _measure(campaign, results, cost)
     _report(results, output)
+
+
+@app.command()
+def soak(
+    bundle: Bundle = DEFAULT_BUNDLE,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Of load in all.")] = 60,
+    seconds: Seconds = 10,
+    output: Output = RESULTS,
+) -> None:
+    """Load the service for long and write what memory it takes."""
+    find_wrk()
+    bundle = bundle.resolve()
+    python, tokenizer = python_of(SERVICE), Tokenizer(read_bundle(bundle).tokenizer)
+    options = OURS.variants[0].options(bundle, find_free_port())
+    variables = {**options.to_environment(), **OURS.variables(options)}
+    with TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as work:
+        for name in LOADS:
+            write_bodies(Path(work, f"{name}.jsonl"), make_bodies(SCENARIOS[name], tokenizer))
+        command = OURS.command(python, options)
+        with running(command, variables, options.port, Path(work, "ours.log")) as server:
+            moments = list(measure_soak(server, Path(work), minutes, seconds))
+    typer.echo(write_soak(moments, server.ready_s, describe_run(bundle, seconds, 1), output))
 
 
 @app.command()

@@ -28,6 +28,15 @@ PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What one process takes, in MiB."""
+
+    resident_mb: float
+    proportional_mb: float
+    """Pages that several processes share counted in parts (PSS)."""
+
+
+@dataclass(frozen=True)
 class Running:
     """A server that answers."""
 
@@ -37,7 +46,11 @@ class Running:
 
     def memory_mb(self) -> float:
         """Memory of all its processes, shared pages counted once (PSS)."""
-        return sum(map(_read_pss_mb, _find_marked(self.mark)))
+        return sum(one.proportional_mb for one in self.memory())
+
+    def memory(self) -> list[Memory]:
+        """Memory of each of its processes."""
+        return [_read_memory(pid) for pid in _find_marked(self.mark)]
 
 
 def find_free_port() -> int:
@@ -122,12 +135,14 @@ def _find_marked(mark: str) -> list[int]:
     return found
 
 
-def _read_pss_mb(pid: int) -> float:
-    with suppress(OSError):
+def _read_memory(pid: int) -> Memory:
+    found = {"Rss": 0.0, "Pss": 0.0}
+    with suppress(OSError):  # it ended meanwhile
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) / 1024
+    return Memory(found["Rss"], found["Pss"])
 
 
 def _end_of(log: Path) -> str:

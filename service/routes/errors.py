@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -46,10 +47,16 @@ def local_path(scope: Scope) -> str:
 
 def install_error_handlers(app: FastAPI) -> None:
     """Give every error of `app` the one schema."""
-    app.add_exception_handler(RequestError, _answer_request_error)
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    for kind, answer in _HANDLERS.items():
+        app.add_exception_handler(kind, answer)
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The answer that the handlers give; an error that they do not know is raised again."""
+    for kind, answer in _HANDLERS.items():
+        if isinstance(error, kind):
+            return await answer(request, error)
+    raise error
 
 
 def error_response(
@@ -94,6 +101,14 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    RequestError: _answer_request_error,
+    RequestValidationError: _answer_validation_error,
+    HTTPException: _answer_http_exception,
+    ClientDisconnect: _answer_nobody,
+}
 
 
 def _find_methods(request: Request) -> list[str]:

@@ -50,6 +50,7 @@ async def show_info(pipeline: PipelineStage) -> InfoResponse:
         max_body_bytes=settings.max_body_bytes,
         max_file_bytes=settings.max_file_bytes,
         max_queue_tokens=settings.max_queue_tokens,
+        explain_max_words=settings.explain_max_words,
         timeout_ms=settings.timeout_ms,
         stream_idle_ms=settings.stream_idle_ms,
     )

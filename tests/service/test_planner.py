@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planner import BatchBudget, CostModel, plan
+from service.planner import DEAREST, BatchBudget, CostModel, count_parts, plan
 
 lengths_of_texts = st.lists(st.integers(1, 500), max_size=60)
 costs = st.builds(
@@ -102,3 +102,26 @@ def test_first_come_is_never_cheaper(
 def test_a_long_text_does_not_pad_short_ones() -> None:
     lengths = [10, 400, 12, 11]
     assert plan(lengths, COST, ROOMY) == [[0, 3, 2], [1]]
+
+
+@given(
+    size=st.integers(1, 300),
+    longest=st.integers(1, 1000),
+    cost=costs,
+    limit_s=st.floats(0, 1),
+)
+def test_parts_are_short_and_cost_little(
+    size: int, longest: int, cost: CostModel, limit_s: float
+) -> None:
+    parts = count_parts(size, longest, cost, limit_s)
+    assert 1 <= parts <= size
+    if parts > 1:
+        whole_s, part_s = cost.run_s(size, longest), cost.run_s(-(-size // parts), longest)
+        assert part_s <= limit_s * (1 + 1e-9) < whole_s
+        assert (parts - 1) * cost.run_s(0, longest) <= DEAREST * whole_s
+
+
+def test_a_batch_over_the_limit_is_cut_into_as_few_parts_as_will_do() -> None:
+    assert count_parts(64, 33, COST, limit_s=0.004) == 3
+    assert count_parts(8, 33, COST, limit_s=0.004) == 1
+    assert count_parts(2, 1000, COST, limit_s=0.004) == 1

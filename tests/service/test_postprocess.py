@@ -33,6 +33,6 @@ def test_huge_logits_do_not_overflow() -> None:
 
 
 def test_scored_names_the_winner_and_keeps_label_order() -> None:
-    answer = scored(np.array([0.2, 0.7, 0.1]), ["a", "b", "c"])
+    answer = scored([0.2, 0.7, 0.1], ["a", "b", "c"])
     assert (answer.label, answer.score) == ("b", 0.7)
     assert list(answer.scores.items()) == [("a", 0.2), ("b", 0.7), ("c", 0.1)]

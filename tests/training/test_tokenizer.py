@@ -6,7 +6,7 @@ from service.tokenizer import Tokenizer
 from tests.training.samples import reviews
 from training.config import TokenizerConfig
 from training.errors import DataError
-from training.tokenizer import MAX_CHUNK_CHARS, train_tokenizer
+from training.tokenizer import MAX_CHUNK_CHARS, sample_segmentations, train_tokenizer
 
 TEXTS = [text for text, _ in reviews(200)]
 CONFIG = TokenizerConfig(vocab_size=400)
@@ -67,3 +67,19 @@ def test_more_characters_than_pieces_are_refused() -> None:
     texts = [chr(0x4E00 + index) for index in range(500)]
     with pytest.raises(DataError, match="tokenizer: "):
         train_tokenizer(texts, config, seed=0)
+
+
+def test_sampled_segmentations_spell_the_same_texts(content: bytes, tokenizer: Tokenizer) -> None:
+    def spelt(ids: list[int]) -> str:
+        return "".join(tokenizer.pieces(ids))
+
+    drawn = sample_segmentations(content, TEXTS, alpha=0.2, seed=1)
+    best = tokenizer.encode_all(TEXTS)
+    assert [spelt(ids) for ids in drawn] == [spelt(ids) for ids in best]
+    assert sum(map(len, drawn)) > 1.05 * sum(map(len, best))
+
+
+def test_sampled_segmentations_follow_from_the_seed(content: bytes) -> None:
+    first = sample_segmentations(content, TEXTS, alpha=0.2, seed=1)
+    assert sample_segmentations(content, TEXTS, alpha=0.2, seed=1) == first
+    assert sample_segmentations(content, TEXTS, alpha=0.2, seed=2) != first

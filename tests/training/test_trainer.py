@@ -23,13 +23,16 @@ from tests.training.samples import (
     train_command,
     write_project,
 )
+from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
 from training.corpus import Corpus
 from training.distributed import World
 from training.errors import TrainingError
+from training.interrupt import Interrupted
 from training.model import Classifier
+from training.plan import Plan
 from training.precision import has_bf16_lstm
-from training.trainer import Interrupted, Trainer
+from training.trainer import Trainer
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
@@ -159,9 +162,10 @@ def test_each_restart_begins_a_cycle_of_a_third_of_the_rate(tmp_path: Path) -> N
 
 def test_a_run_that_ended_between_two_cycles_resumes_to_the_same_bits(tmp_path: Path) -> None:
     whole = trainer_of(tmp_path / "whole", passes=2, restarts=(2,), patience=1000).fit()
-    part = trainer_of(tmp_path / "part", passes=2, restarts=(2,), patience=1000)
-    part._total_steps //= 2  # as if killed right after the checkpoint at the end of a cycle
-    part.fit()
+    with pytest.MonkeyPatch.context() as patch:
+        # As if killed right after the checkpoint at the end of a cycle.
+        patch.setattr(Plan, "total_steps", property(lambda plan: plan.starts[2]))
+        trainer_of(tmp_path / "part", passes=2, restarts=(2,), patience=1000).fit()
     resumed = trainer_of(tmp_path / "part", passes=2, restarts=(2,), patience=1000).fit()
     assert_same_bits(whole.state_dict(), resumed.state_dict())
 
@@ -187,6 +191,21 @@ def test_the_log_has_the_columns_that_are_documented(tmp_path: Path) -> None:
     assert list(dev[0]) == ["step", "mean", "set0"]
     assert [int(row["step"]) for row in train] == list(range(20, 20 * len(train) + 1, 20))
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_each_pass_reads_its_own_segmentation(tmp_path: Path) -> None:
+    train = corpus(16)
+    shorter = TokenStore.of([train.store[row][:2].tolist() for row in range(len(train))])
+    trainer = Trainer(
+        *(settings(passes=2), classifier(), train, train, tmp_path, ALONE, 0, "this run"),
+        segmentations=[train.store, shorter],
+    )
+    read: list[int] = []
+    trainer._model.register_forward_hook(
+        lambda model, inputs, _: read.append(inputs[0].numel()) if model.training else None
+    )
+    trainer.fit()
+    assert sum(read) == train.store.offsets[-1] + shorter.offsets[-1]
 
 
 # Stopping for real: the command line in processes of its own

@@ -41,7 +41,7 @@ class Answers:
         return {"model": self._manifest.name, "predictions": predictions}
 
     def _describe(self, row: Any, tokens: int) -> Answer:
-        best = scored(row, self._manifest.labels)
+        best = scored(row.tolist(), self._manifest.labels)
         ranked = dict(sorted(best.scores.items(), key=lambda pair: -pair[1]))
         return {
             "label": best.label,
