@@ -12,15 +12,19 @@ from service.errors import SentimentError
 from service.model import open_model
 from service.tokenizer import Tokenizer
 from training.config import RunConfig, read_run
-from training.datasets import load_data
+from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
+from training.contrast import probe as probe_model
+from training.datasets import describe
 from training.distributed import world
 from training.errors import TrainingError
-from training.evaluate import evaluate as evaluate_model
+from training.evaluate import Served, scored_split
+from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
 from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
-from training.report import figures_markdown
+from training.peers import answer_all, open_peers
 from training.run import Trained, discard, prepare, restore
 from training.run import train as train_model
+from training.test_sets import open_test_sets, sample
 
 app = typer.Typer(
     name="python -m training",
@@ -47,6 +51,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field of the run.", metavar="FIELD=VALUE"),
 ]
+
+BundleFolder = Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="BUNDLE")]
+FileField = Annotated[str | None, typer.Option(help="Of a data file; a run names its own.")]
 
 
 @app.command()
@@ -91,15 +98,87 @@ def export(
 
 @app.command()
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    run_file: RunFile,
+    bundle: BundleFolder,
+    run_or_file: Annotated[
+        Path,
+        typer.Argument(
+            help="A run, for its test sets, or a file of labelled texts (CSV, TSV, JSON lines "
+            "or Parquet, plain or gzip).",
+            metavar="RUN.toml|FILE",
+        ),
+    ],
     data: Data = Path(),
+    text_column: FileField = None,
+    label_column: FileField = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename", metavar="LABEL=NAME", help="A file's label -> the bundle's, e.g. 1=positive"
+        ),
+    ] = None,
+    language: FileField = None,
+    train_file: Annotated[
+        str | None, typer.Option("--train", help="Train rows beside a file, for `tfidf`.")
+    ] = None,
+    domain_column: Annotated[
+        str | None, typer.Option(help="Column by which the accuracy is also given.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Score so many rows of each set, drawn at random.")
+    ] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="PEER,…",
+            help="Compare on the same rows, one thread each: vader, textblob, snownlp, tfidf.",
+        ),
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.md, metrics.json, errors.csv and plots."),
+    ] = None,
     settings: Settings = None,
 ) -> None:
-    """Score a bundle on the test sets of a run."""
+    """Score a bundle on the test sets of a run (dev where it has none), or on a file."""
+    model = open_model(bundle, threads=1 if against else os.cpu_count() or 1)
+    fields = {
+        "text_column": text_column,
+        "label_column": label_column,
+        "rename_labels": _pairs(rename),
+        "language": language,
+        "train": train_file,
+    }
+    data_sets = open_test_sets(
+        model,
+        run_or_file,
+        folder=data,
+        overrides=_pairs(settings),
+        file_fields={name: value for name, value in fields.items() if value},
+        domain_column=domain_column,
+    )
+    typer.echo("\n".join(describe(data_sets)), err=True)
+    split = scored_split(data_sets)
+    scored = sample(data_sets, split, rows) if rows else data_sets
+    peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)
+    served = Served(model, threads=1 if against else -1)
+    answered_sets = answer_all([served, *peers], scored, split)
+    typer.echo(side_by_side_markdown(answered_sets, split))
+    if output:
+        write_report(output, model, answered_sets, split)
+        typer.echo(f"\nreport: {output / REPORT_FILE}")
+
+
+@app.command()
+def probe(
+    bundle: BundleFolder,
+    pairs: Annotated[
+        Path,
+        typer.Option(help="File with the columns language, phenomenon, positive and negative."),
+    ] = CONTRAST_FILE,
+) -> None:
+    """Score a bundle on contrast pairs: texts that differ little and mean the opposite."""
     model = open_model(bundle, threads=os.cpu_count() or 1)
-    _, data_sets = load_data(_read(run_file, settings), data)
-    typer.echo(figures_markdown(evaluate_model(model, data_sets), {}))
+    typer.echo(probe_markdown(probe_model(model, read_pairs(pairs))))
 
 
 @app.command()
@@ -126,8 +205,12 @@ def main() -> None:
 
 
 def _read(run_file: Path, settings: list[str] | None) -> RunConfig:
+    return read_run(run_file, _pairs(settings))
+
+
+def _pairs(settings: list[str] | None) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings or []]
-    return read_run(run_file, {field: value for field, _, value in pairs})
+    return {name: value for name, _, value in pairs}
 
 
 def _folder(run: RunConfig, output: Path | None) -> Path:

@@ -30,7 +30,7 @@ from service.tokenizer import Tokenizer
 from training.baseline import evaluate_baselines
 from training.config import RunConfig, run_as_dict
 from training.errors import ExportError, TrainingError
-from training.evaluate import evaluate, fit_temperatures
+from training.evaluate import evaluate, fit_temperatures, scored_split
 from training.export import (
     OPSET,
     PARITY_TOLERANCE,
@@ -54,7 +54,9 @@ class Packed:
 
 
 def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool = False) -> Packed:
-    """Export, calibrate on dev, evaluate on test beside the baseline, and write the bundle.
+    """Export, calibrate on dev, evaluate beside the baseline, and write the bundle.
+
+    It is evaluated on test, or on dev where no data set has test rows.
 
     Raises ExportError when the graph disagrees with the network by more than 1e-5, and
     TrainingError when `target` exists and may not be replaced.
@@ -70,14 +72,15 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     )
     model = Model(replace(bundle, manifest=manifest), model.tokenizer, model.engine)
     manifest = replace_fields(manifest, golden=tuple(_golden(model, text) for text in run.golden))
-    scores = evaluate(model, trained.data_sets)
-    baselines = evaluate_baselines(trained.data_sets)
-    figures = figures_markdown(scores, baselines)
+    split = scored_split(trained.data_sets)
+    scores = evaluate(model, trained.data_sets, split)
+    baselines = evaluate_baselines(trained.data_sets, split)
+    figures = figures_markdown(scores, baselines, split)
     parameters = sum(weight.numel() for weight in trained.model.parameters())
     card = model_card(
-        run, trained.labels, trained.data_sets, figures, parameters, manifest.calibration
+        run, trained.labels, trained.data_sets, figures, parameters, manifest.calibration, split
     )
-    metrics = json.dumps(metrics_table(scores, baselines), indent=1)
+    metrics = json.dumps(metrics_table(scores, baselines, split), indent=1)
     files = {
         MODEL_FILE: bundle.model,
         TOKENIZER_FILE: bundle.tokenizer,

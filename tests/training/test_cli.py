@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,25 @@ def test_train_says_what_it_read_and_how_right_it_is(run: Run, tmp_path: Path) -
     assert "| reviews | two-way accuracy | 40 |" in done.out
     assert f"bundle: {tmp_path / 'models' / 'tiny'}" in done.out
     assert "pass 2/2" in done.err
+
+
+def test_a_run_without_test_rows_says_so_and_gives_dev_figures(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=40)
+    run_file.write_text(run_file.read_text().replace('test = "test.csv"\n', ""))
+    done = run("train", run_file, *options(tmp_path))
+    assert done.status == 0
+    assert "No data set has test rows: these are figures on the dev rows" in done.out
+    assert "| reviews | two-way accuracy | 8 |" in done.out
+    bundle = tmp_path / "models" / "tiny"
+    card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| dev set | measure |" in card
+    assert "Test sets, read once" not in card
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert metrics["reviews"]["split"] == "dev"
+    assert metrics["reviews"]["model"]["two_way"]["rows"] == 8
+    evaluated = run("evaluate", bundle, run_file, "--data", tmp_path)
+    assert "No data set has test rows" in evaluated.out
+    assert "| reviews | two-way accuracy | 8 |" in evaluated.out
 
 
 def test_train_takes_any_labels_and_three_ways_beside_two(run: Run, tmp_path: Path) -> None:
@@ -139,6 +159,35 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     (line,) = (line for line in done.out.splitlines() if line.startswith("| reviews |"))
     card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert line.removesuffix(" - |") in card
+
+
+def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_path: Path) -> None:
+    content = (
+        "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n,5,food\n"
+    )
+    (tmp_path / "mine.csv").write_text(content)
+    done = run(
+        *("evaluate", project / "models" / "tiny", tmp_path / "mine.csv", "--rows", 2),
+        *("--text-column", "body", "--label-column", "stars", "--domain-column", "kind"),
+        *("--rename", "5=positive", "--rename", "1=negative", "--against", "vader"),
+        *("--output", tmp_path / "report"),
+    )
+    assert done.status == 0
+    assert "| test set | measure | rows | tiny | vader |" in done.out
+    assert "| mine | two-way accuracy | 2 |" in done.out
+    assert "mine: 0 train, 0 dev, 3 test; negative/positive; dropped: 1 without text" in done.err
+    assert (tmp_path / "report" / "report.md").exists()
+
+
+def test_probe_scores_a_bundle_on_the_pairs(run: Run, project: Path, tmp_path: Path) -> None:
+    bundle = project / "models" / "tiny"
+    done = run("probe", bundle)
+    assert done.status == 0
+    assert "| zh | double negation | 24 | " in done.out
+    own = tmp_path / "own.csv"
+    own.write_text("language,phenomenon,positive,negative\nen,words,great soup,awful soup\n")
+    done = run("probe", bundle, "--pairs", own)
+    assert "| en | words | 1 | " in done.out
 
 
 def test_the_data_folder_can_be_a_variable(

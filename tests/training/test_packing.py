@@ -82,6 +82,7 @@ def test_the_metrics_are_those_of_the_bundle_beside_the_baseline(project: Path) 
         row = model.logits([model.tokenizer.encode(text)])[0]
         right += model.manifest.labels[int(row.argmax())] == label
     figures = metrics["reviews"]["model"]["two_way"]
+    assert metrics["reviews"]["split"] == "test"
     assert figures["rows"] == len(lines)
     assert figures["accuracy"]["value"] == pytest.approx(right / len(lines))
     assert metrics["reviews"]["tfidf_logistic_regression"]["two_way"]["accuracy"]["value"] > 0.5
