@@ -26,11 +26,8 @@ NETWORKS = [
     {"cell": "gru", "bidirectional": True, "layers": 2, "pooling": KINDS},
     {"cell": "gru", "bidirectional": False, "pooling": ("attention",)},
     {"cell": "rnn", "bidirectional": True, "pooling": ("mean", "last")},
-]
-
-PROJECTED = [
-    {"cell": "lstm", "bidirectional": both, "layers": 2, "proj_size": 3, "pooling": ("max",)}
-    for both in (False, True)
+    {"cell": "lstm", "bidirectional": False, "layers": 2, "proj_size": 3, "pooling": ("max",)},
+    {"cell": "lstm", "bidirectional": True, "layers": 2, "proj_size": 3, "pooling": ("max",)},
 ]
 IDS = [7, 2, 2, 11, 29, 5, 3]
 
@@ -75,7 +72,7 @@ def test_a_trained_bundle_answers_by_hand_as_served(trained: Model) -> None:
     }
 
 
-@pytest.mark.parametrize("fields", [*NETWORKS, *PROJECTED], ids=str)
+@pytest.mark.parametrize("fields", NETWORKS, ids=str)
 def test_a_run_by_hand_gives_the_logits_of_the_network(fields: dict[str, object]) -> None:
     network = network_of(**fields)
     logits, directions = run_by_hand(network, IDS)
@@ -85,9 +82,7 @@ def test_a_run_by_hand_gives_the_logits_of_the_network(fields: dict[str, object]
         assert {values.shape for values in direction.trace.values()} == {(len(IDS), 8)}
 
 
-@pytest.mark.parametrize(
-    "fields", [{**f, "pooling": KINDS[:3]} for f in [*NETWORKS, *PROJECTED]], ids=str
-)
+@pytest.mark.parametrize("fields", [{**f, "pooling": KINDS[:3]} for f in NETWORKS], ids=str)
 def test_contributions_and_the_bias_make_the_logit(fields: dict[str, object]) -> None:
     network = network_of(**fields)
     logits, directions = run_by_hand(network, IDS)
@@ -97,7 +92,7 @@ def test_contributions_and_the_bias_make_the_logit(fields: dict[str, object]) ->
     assert found == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize("fields", [*NETWORKS[:4], *PROJECTED], ids=str)
+@pytest.mark.parametrize("fields", [*NETWORKS[:4], *NETWORKS[5:]], ids=str)
 def test_a_memory_is_what_is_kept_and_written_and_in_the_end_what_is_left(
     fields: dict[str, object],
 ) -> None:
