@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.992,
-                    "scores": {"positive": 0.992, "neutral": 0.007, "negative": 0.001},
+                    "score": 0.991,
+                    "scores": {"positive": 0.991, "neutral": 0.008, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.954,
-                    "scores": {"negative": 0.954, "neutral": 0.041, "positive": 0.005},
+                    "score": 0.973,
+                    "scores": {"negative": 0.973, "neutral": 0.025, "positive": 0.002},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.992},
-                {"label": "neutral", "score": 0.007},
+                {"label": "positive", "score": 0.991},
+                {"label": "neutral", "score": 0.008},
                 {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.992}], [{"label": "positive", "score": 0.877}]],
+        "value": [[{"label": "positive", "score": 0.998}], [{"label": "positive", "score": 0.906}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.0.0",
+            "model_version": "1.1.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.992]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.991]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.001, 0.007, 0.992],
+                    "data": [0.001, 0.008, 0.991],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.0.0",
+            "model_version": "1.1.0",
             "id": "42",
             "outputs": [
                 {
@@ -166,7 +166,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
                     "datatype": "BYTES",
                     "shape": [2],
                     "data": ["negative", "positive"],
-                },
+                }
             ],
         },
     },
@@ -204,9 +204,9 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "model": "default",
             "analyses": [
                 {
-                    "label": "negative",
-                    "score": -0.071,
-                    "probabilities": {"negative": 0.424, "positive": 0.353, "neutral": 0.223},
+                    "label": "positive",
+                    "score": 0.547,
+                    "probabilities": {"positive": 0.707, "negative": 0.16, "neutral": 0.133},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,11 +216,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.971,
+                            "score": 0.983,
                             "probabilities": {
-                                "positive": 0.977,
-                                "neutral": 0.018,
-                                "negative": 0.005,
+                                "positive": 0.985,
+                                "neutral": 0.012,
+                                "negative": 0.003,
                             },
                         },
                         {
@@ -228,10 +228,10 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.796,
+                            "score": -0.856,
                             "probabilities": {
-                                "negative": 0.806,
-                                "neutral": 0.184,
+                                "negative": 0.866,
+                                "neutral": 0.123,
                                 "positive": 0.01,
                             },
                         },
@@ -247,8 +247,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "negative",
-                    "score": -0.139,
-                    "probabilities": {"negative": 0.499, "positive": 0.36, "neutral": 0.14},
+                    "score": -0.615,
+                    "probabilities": {"negative": 0.767, "positive": 0.152, "neutral": 0.082},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -258,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.882,
+                            "score": 0.861,
                             "probabilities": {
-                                "positive": 0.898,
-                                "neutral": 0.087,
-                                "negative": 0.016,
+                                "positive": 0.889,
+                                "neutral": 0.082,
+                                "negative": 0.028,
                             },
                         },
                         {
@@ -270,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.691,
+                            "score": -0.692,
                             "probabilities": {
-                                "negative": 0.769,
-                                "neutral": 0.152,
-                                "positive": 0.078,
+                                "negative": 0.759,
+                                "neutral": 0.175,
+                                "positive": 0.067,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.609},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.065},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.132},
-                            {"text": "也", "offset": 7, "length": 1, "effect": -0.068},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.488},
-                            {"text": "。", "offset": 9, "length": 1, "effect": -0.082},
-                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -1.061},
-                            {"text": "了", "offset": 14, "length": 1, "effect": 0.039},
-                            {"text": "！", "offset": 15, "length": 1, "effect": -0.03},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.233},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.03},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.022},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.057},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.16},
+                            {"text": "。", "offset": 9, "length": 1, "effect": 0.059},
+                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -1.505},
+                            {"text": "了", "offset": 14, "length": 1, "effect": -0.015},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.031},
                         ],
-                        "remainder": 0.032,
+                        "remainder": 0.419,
                     },
                 }
             ],
@@ -310,10 +310,10 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.992,"scores":{"positive":0.992,'
-        '"neutral":0.007,"negative":0.001},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.954,"scores":{"negative":0.954,"neutral":0.041,'
-        '"positive":0.005},"tokens":10,"truncated":false}\n'
+        "value": '{"id":1,"label":"positive","score":0.991,"scores":{"positive":0.991,'
+        '"neutral":0.008,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.973,"scores":{"negative":0.973,"neutral":0.025,'
+        '"positive":0.002},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
     },
@@ -330,8 +330,8 @@ FILED_EXAMPLES: dict[str, Any] = {
     "reviews": {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
-        '7,"Great value, will buy again.",positive,0.983,0.006,0.011,0.983,\n'
-        "8,味道很差,negative,0.978,0.978,0.021,0.001,\n"
+        '7,"Great value, will buy again.",positive,0.99,0.001,0.009,0.99,\n'
+        "8,味道很差,negative,0.881,0.881,0.112,0.007,\n"
         "9,,,,,,,the text is empty\n",
     },
 }
