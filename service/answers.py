@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from service.errors import RequestError
 from service.pipeline import Outcome, Reply, Timing
 from service.postprocess import Scored
-from service.schemas import Prediction, PredictResponse, describe_error
+from service.schemas import ErrorResponse, Prediction, PredictResponse, describe_error
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 def describe_reply(reply: Reply, *, alone: bool, top_k: int | None) -> PredictResponse:
@@ -16,15 +20,24 @@ def describe_reply(reply: Reply, *, alone: bool, top_k: int | None) -> PredictRe
 
     Raises the first text's error, naming its field, when no text at all has an answer.
     """
-    if all(isinstance(item, RequestError) for item in reply.items):
-        require_outcomes(reply, lambda index: name_input(index, alone=alone))
-    predictions = [
+    predictions = describe_items(reply.items, lambda item: describe_outcome(item, top_k), alone)
+    return PredictResponse(model=reply.model, predictions=predictions)
+
+
+def describe_items(
+    items: Sequence[T | RequestError], describe: Callable[[T], D], alone: bool
+) -> list[D | ErrorResponse]:
+    """Each item or error in its place. Raises the first error when there is nothing else."""
+    first = items[0]
+    if isinstance(first, RequestError) and all(isinstance(item, RequestError) for item in items):
+        first.param = first.param or name_input(0, alone=alone)
+        raise first
+    return [
         describe_error(item, name_input(index, alone=alone))
         if isinstance(item, RequestError)
-        else describe_outcome(item, top_k)
-        for index, item in enumerate(reply.items)
+        else describe(item)
+        for index, item in enumerate(items)
     ]
-    return PredictResponse(model=reply.model, predictions=predictions)
 
 
 def require_outcomes(reply: Reply, name: Callable[[int], str]) -> list[Outcome]:
@@ -59,7 +72,7 @@ def describe_outcome(outcome: Outcome, top_k: int | None) -> Prediction:
     )
 
 
-def rank_scores(scored: Scored, top_k: int | None) -> dict[str, float]:
+def rank_scores(scored: Scored, top_k: int | None = None) -> dict[str, float]:
     """The `top_k` labels in falling order; all of them for None."""
     ranked = sorted(scored.scores.items(), key=lambda pair: -pair[1])
     return dict(islice(ranked, top_k))

@@ -171,3 +171,129 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         },
     },
 }
+
+ANALYZE_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: praise and complaint in one text",
+        "value": {"inputs": "The acting is superb and the music is lovely. The ending is dull."},
+    },
+    "explained": {
+        "summary": "English: which words moved the score",
+        "value": {"inputs": "What a lovely film!", "explain": True},
+    },
+    "chinese": {
+        "summary": "中文: 哪些词影响了结果",
+        "value": {"inputs": "味道很好，分量也足。送餐太慢了！", "explain": True},
+    },
+    "many": {
+        "summary": "Both languages at once, long texts cut",
+        "value": {
+            "inputs": [
+                "Great sound and a lovely design. The battery died after two days.",
+                "屏幕很漂亮，声音也好。用了两天就坏了，太失望了。",
+            ],
+            "truncate": True,
+        },
+    },
+}
+
+ANALYZED_EXAMPLES: dict[str, Any] = {
+    "english": {
+        "summary": "English: praise and complaint in one text",
+        "value": {
+            "model": "default",
+            "analyses": [
+                {
+                    "label": "negative",
+                    "score": -0.071,
+                    "probabilities": {"negative": 0.424, "positive": 0.353, "neutral": 0.223},
+                    "mixed": True,
+                    "tokens": 15,
+                    "truncated": False,
+                    "sentences": [
+                        {
+                            "text": "The acting is superb and the music is lovely. ",
+                            "offset": 0,
+                            "length": 46,
+                            "label": "positive",
+                            "score": 0.971,
+                            "probabilities": {
+                                "positive": 0.977,
+                                "neutral": 0.018,
+                                "negative": 0.005,
+                            },
+                        },
+                        {
+                            "text": "The ending is dull.",
+                            "offset": 46,
+                            "length": 19,
+                            "label": "negative",
+                            "score": -0.796,
+                            "probabilities": {
+                                "negative": 0.806,
+                                "neutral": 0.184,
+                                "positive": 0.01,
+                            },
+                        },
+                    ],
+                }
+            ],
+        },
+    },
+    "chinese": {
+        "summary": "中文: 哪些词影响了结果",
+        "value": {
+            "model": "default",
+            "analyses": [
+                {
+                    "label": "negative",
+                    "score": -0.139,
+                    "probabilities": {"negative": 0.499, "positive": 0.36, "neutral": 0.14},
+                    "mixed": True,
+                    "tokens": 10,
+                    "truncated": False,
+                    "sentences": [
+                        {
+                            "text": "味道很好，分量也足。",
+                            "offset": 0,
+                            "length": 10,
+                            "label": "positive",
+                            "score": 0.882,
+                            "probabilities": {
+                                "positive": 0.898,
+                                "neutral": 0.087,
+                                "negative": 0.016,
+                            },
+                        },
+                        {
+                            "text": "送餐太慢了！",
+                            "offset": 10,
+                            "length": 6,
+                            "label": "negative",
+                            "score": -0.691,
+                            "probabilities": {
+                                "negative": 0.769,
+                                "neutral": 0.152,
+                                "positive": 0.078,
+                            },
+                        },
+                    ],
+                    "explanation": {
+                        "words": [
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.609},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.065},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.132},
+                            {"text": "也", "offset": 7, "length": 1, "effect": -0.068},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.488},
+                            {"text": "。", "offset": 9, "length": 1, "effect": -0.082},
+                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -1.061},
+                            {"text": "了", "offset": 14, "length": 1, "effect": 0.039},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.03},
+                        ],
+                        "remainder": 0.032,
+                    },
+                }
+            ],
+        },
+    },
+}

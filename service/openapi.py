@@ -16,6 +16,7 @@ The sentiment of texts in English and Chinese, on your own machine: no text leav
 ```sh
 curl localhost:8000/predict --json '{"inputs": "A lovely little film, warm and funny."}'
 curl localhost:8000/predict --json '{"inputs": ["味道很好,分量也足。", "Never again."]}'
+curl localhost:8000/analyze --json '{"inputs": "Good food. Rude waiter.", "explain": true}'
 ```
 
 Each prediction has the most probable `label`, its `score`, and all `scores`: probabilities,
@@ -32,6 +33,10 @@ Open Inference Protocol has another shape: `{"error": "field: message"}`.
 
 TAGS: list[dict[str, Any]] = [
     {"name": "predict", "description": "Texts to sentiments."},
+    {
+        "name": "analyze",
+        "description": "Documents: their sentences, and which words moved the score.",
+    },
     {
         "name": "hugging face",
         "description": "For `huggingface_hub.InferenceClient` and its like.",

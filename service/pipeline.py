@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch
+from service.aside import call_aside
+from service.batcher import Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cpus import usable_cpus
 from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
@@ -23,7 +24,8 @@ from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
 
 PROBE_TEXT = "good 好"
-INLINE_CHARS = 4000  # some 2 ms of tokenizing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Observer(Protocol):
         """`run`, watched; called on the event loop or in a thread."""
 
     def note_reply(self, reply: Reply) -> None:
-        """A call of `Pipeline.predict` is about to return this."""
+        """A request is about to be answered with this."""
 
 
 class NoObserver:
@@ -155,24 +157,49 @@ class Pipeline:
         Unavailable and DeadlineExceeded for the request as a whole.
         """
         lane = self.find_lane(model)
+
+        def encode() -> tuple[list[Encoded | RequestError], list[TokenIds]]:
+            items = lane.encode(texts, truncate)
+            return items, [item.ids for item in items if isinstance(item, Encoded)]
+
+        encoded, logits, timing = await self.run(lane, texts, encode, timeout_ms)
+        items = _join(encoded, lane.score(logits, raw_scores))
+        return self.report(Reply(lane.name, items, timing))
+
+    async def run(
+        self,
+        lane: Lane,
+        texts: Sequence[str],
+        encode: Callable[[], tuple[T, list[TokenIds]]],
+        timeout_ms: int | None = None,
+        passes: int = 1,
+    ) -> tuple[T, list[list[float]], Timing]:
+        """What `encode` makes of the texts, and logits (N, C) of the N token lists it gives.
+
+        The lists are one request of the queue: taken whole or refused whole. `encode` reads
+        the texts `passes` times over, in a thread where that is much.
+        Raises what `predict` raises, and what `encode` does.
+        """
         self._check_count(texts)
         started_s = self._clock()
         timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                encoded = await _encode(lane, texts, truncate)
+                encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
                 tokenized_s = self._clock()
-                answer = await _submit(lane.batcher, encoded)
+                answer = await lane.batcher.submit(token_ids) if token_ids else None
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
-        items = _join(encoded, lane.score(answer.logits, raw_scores) if answer else [])
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
             queue_s=answer.queue_s if answer else 0.0,
             infer_s=answer.infer_s if answer else 0.0,
             total_s=self._clock() - started_s,
         )
-        reply = Reply(lane.name, items, timing)
+        return encoded, answer.logits if answer else [], timing
+
+    def report(self, reply: Reply) -> Reply:
+        """Tell the observer of a reply that is about to be returned."""
         self._observer.note_reply(reply)
         return reply
 
@@ -272,18 +299,6 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     if any(model.engine.provider == CUDA for model in models.values()):
         return 1
     return settings.processes or usable_cpus()
-
-
-async def _encode(lane: Lane, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
-    # A thread costs more than what little text costs, and less than much would hold up.
-    if sum(map(len, texts)) <= INLINE_CHARS:
-        return lane.encode(texts, truncate)
-    return await asyncio.to_thread(lane.encode, texts, truncate)
-
-
-async def _submit(batcher: Batcher, encoded: Sequence[Encoded | RequestError]) -> Answer | None:
-    texts = [item.ids for item in encoded if isinstance(item, Encoded)]
-    return await batcher.submit(texts) if texts else None
 
 
 def _join(

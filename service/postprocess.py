@@ -43,3 +43,23 @@ def scored(row: Row, labels: Sequence[str]) -> Scored:
     """The answer for one text's probabilities or logits (C,); the first of equals wins."""
     best = max(row)
     return Scored(labels[row.index(best)], best, dict(zip(labels, row, strict=True)))
+
+
+@dataclass(frozen=True)
+class Polarity:
+    """Where the probabilities of positive and of negative stand."""
+
+    positive: int
+    negative: int
+
+    def score(self, rows: Float64) -> Float64:
+        """Positive less negative (N,), from -1 to 1, of rows of probabilities (N, C)."""
+        return rows[:, self.positive] - rows[:, self.negative]
+
+
+def find_polarity(labels: Sequence[str]) -> Polarity | None:
+    """The polarity of a label set, None when it lacks positive or negative in any case."""
+    indices = {label.lower(): index for index, label in enumerate(labels)}
+    if not {"positive", "negative"} <= indices.keys():
+        return None
+    return Polarity(indices["positive"], indices["negative"])

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from service.characters import BLANK
 from service.errors import InvalidInput, RequestError
 
 
@@ -36,12 +37,8 @@ def _check_texts(value: object) -> str | list[str]:
     return value
 
 
-# A character that the tokenizer's normalization (nmt_nfkc_cf) does not drop, and no NUL.
-_DROPPED = (
-    r"\u0001-\u0020\u007f\u0085\u008f\u009f\u00a0\u061c\u1680\u2000-\u200c\u200e\u200f"
-    r"\u2028\u2029\u202f\u205f\u2581\u3000\ufeff\ufffd"
-)
-READABLE = rf"^[^\u0000]*[^\u0000{_DROPPED}][^\u0000]*$"
+# A character that the tokenizer's normalization does not drop, and no NUL.
+READABLE = rf"^[^\u0000]*[^\u0000{BLANK}][^\u0000]*$"
 TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": READABLE}
 
 Texts = Annotated[
@@ -177,6 +174,7 @@ class LimitsInfo(Given):
     max_tokens: int
     max_body_bytes: int
     max_queue_tokens: int
+    explain_max_words: int
     timeout_ms: int
 
 

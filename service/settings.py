@@ -102,6 +102,13 @@ class Settings(BaseSettings):
         le=16_777_216,
         description="Characters of one text, before tokenizing.",
     )
+    explain_max_words: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="Words of a text that `explain` of POST /analyze leaves out one by one; "
+        "a text of more is refused.",
+    )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Bytes of a request's body."
     )

@@ -43,6 +43,13 @@ class Tokenizer:
         """The piece ids of each text; many texts go faster with several threads."""
         return self._processor.encode(list(texts), num_threads=threads)  # type: ignore[no-any-return]
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Where each piece of `encode` stands in the text: start and end in code points.
+
+        Normalization may make several pieces of one character: all but the last are empty.
+        """
+        return self._processor.encode(text, return_type="offset_mapping")["offsets"]  # type: ignore[no-any-return]
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as written, `▁` standing for a space."""
         return [self._processor.id_to_piece(piece) for piece in ids]

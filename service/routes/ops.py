@@ -49,6 +49,7 @@ async def show_info(pipeline: PipelineStage) -> InfoResponse:
         max_tokens=default.limits.max_tokens,
         max_body_bytes=settings.max_body_bytes,
         max_queue_tokens=settings.max_queue_tokens,
+        explain_max_words=settings.explain_max_words,
         timeout_ms=settings.timeout_ms,
     )
     model = _describe(default, pipeline)
