@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.middleware import BodyLimit, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import analyze, huggingface, oip, ops, predict
+from service.routes import analyze, huggingface, oip, ops, page, predict
 from service.routes.errors import install_error_handlers
 from service.routes.lean import Shortcut
 from service.settings import Settings
@@ -76,6 +76,7 @@ def create_app(
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)
+    app.include_router(page.router)
     build_framework = app.build_middleware_stack
 
     def build_stack() -> ASGIApp:
