@@ -66,9 +66,7 @@ def _answer(request: Request, name: str) -> Response:
 def _read_assets() -> Mapping[str, Asset]:
     """Every file of the page by its name: what a request names is looked up, never opened."""
     return {
-        path.name: _read(path)
-        for path in sorted(FOLDER.iterdir())
-        if path.suffix in MEDIA_TYPES
+        path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES
     }
 
 
