@@ -29,7 +29,8 @@ TABLES = [
 @pytest.mark.parametrize("text", TABLES)
 def test_delimited_text_is_read_as_python_reads_it(visit: Callable[..., Visit], text: str) -> None:
     body = """const delimiter = module.sniffDelimiter(argument);
-      return [delimiter, module.parseDelimited(argument, delimiter).map((record) => record.cells)]"""
+      const records = module.parseDelimited(argument, delimiter);
+      return [delimiter, records.map((record) => record.cells)]"""
     delimiter, cells = visit().run_module("csv", body, text)
     assert cells == list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     assert delimiter == csv.Sniffer().sniff(text.splitlines()[0], ",;\t|").delimiter
