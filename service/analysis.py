@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from service.aside import call_aside
 from service.batcher import TokenIds
 from service.characters import VISIBLE
 from service.errors import RequestError, TooLarge
 from service.explanation import Explanation, explain_value, leave_out, lengths_left
 from service.pipeline import Lane, Outcome, Pipeline, Reply
-from service.postprocess import Float64, Scored, calibrate, find_polarity, scored
+from service.postprocess import Row, Scored, find_polarity, scored
 from service.sentences import Span, split_sentences
 from service.settings import Settings
 from service.texts import Encoded, encode_text
@@ -103,9 +101,7 @@ async def analyze(
     documents, logits, timing = await pipeline.run(lane, texts, encode, timeout_ms, PASSES)
 
     def interpret() -> list[Analysis | RequestError]:
-        temperature = lane.model.manifest.temperature
-        rows = np.array([calibrate(row, temperature) for row in logits])
-        return _interpret_all(documents, rows, lane)
+        return _interpret_all(documents, lane.probabilities(logits), lane)
 
     items = await call_aside(interpret, PASSES * sum(map(len, texts)))
     outcomes = [item.outcome if isinstance(item, Analysis) else item for item in items]
@@ -129,8 +125,8 @@ class _Reader:
             document = self._try_read(text)
             documents.append(document)
             if isinstance(document, _Document):
-                runs += len(document.lengths)
-                tokens += sum(document.lengths)
+                lengths = document.lengths
+                runs, tokens = runs + len(lengths), tokens + sum(lengths)
                 self._check_size(runs, tokens)
         return documents
 
@@ -179,7 +175,7 @@ class _Reader:
 
 
 def _interpret_all(
-    documents: Sequence[_Document | RequestError], rows: Float64, lane: Lane
+    documents: Sequence[_Document | RequestError], rows: Sequence[Row], lane: Lane
 ) -> list[Analysis | RequestError]:
     """The analyses of documents from the probabilities (N, C) of all that they ran."""
     items: list[Analysis | RequestError] = []
@@ -194,17 +190,18 @@ def _interpret_all(
     return items
 
 
-def _interpret(document: _Document, rows: Float64, labels: Sequence[str]) -> Analysis:
+def _interpret(document: _Document, rows: Sequence[Row], labels: Sequence[str]) -> Analysis:
     """The analysis of one document from its own rows (n, C), in the order of `token_ids`."""
-    answers = [scored(row, labels) for row in rows[: 1 + len(document.sentence_ids)].tolist()]
+    answers = [scored(row, labels) for row in rows[: 1 + len(document.sentence_ids)]]
     whole, alone = answers[0], answers[1:] or answers
     polarity = find_polarity(labels)
-    values = polarity.score(rows) if polarity else rows[:, labels.index(whole.label)]
-    scores = values.tolist() if polarity else [None] * len(rows)
+    likeliest = labels.index(whole.label)
+    values = [polarity.score(row) if polarity else row[likeliest] for row in rows]
+    scores: list[float | None] = [*values] if polarity else [None] * len(rows)
     sentence_scores = scores[1 : len(answers)] or scores
     explanation = None
     if document.words is not None:
-        explanation = explain_value(float(values[0]), values[len(answers) :], document.words)
+        explanation = explain_value(values[0], values[len(answers) :], document.words)
     return Analysis(
         text=document.text,
         outcome=Outcome(whole, document.encoded),

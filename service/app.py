@@ -16,10 +16,10 @@ from service.catalog import open_models
 from service.heartbeat import Heartbeats, keep_watch
 from service.logs import AccessLog
 from service.metrics import Metrics
-from service.middleware import BodyLimit, DefectNet
+from service.middleware import BodyLimit, BodyRule, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import analyze, huggingface, oip, ops, page, predict
+from service.routes import analyze, files, huggingface, oip, ops, page, predict, stream
 from service.routes.errors import install_error_handlers
 from service.routes.lean import Shortcut
 from service.settings import Settings
@@ -70,18 +70,26 @@ def create_app(
         telemetry=FRAMEWORK_TELEMETRY,
         lifespan=lifespan,
     )
+    app.state.stopping = asyncio.Event()  # set by whoever runs the server
     install_error_handlers(app)
     app.include_router(predict.router)
     app.include_router(analyze.router)
+    app.include_router(stream.router)
+    app.include_router(files.router)
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)
     app.include_router(page.router)
+    rule = BodyRule(settings.max_body_bytes, settings.body_timeout_ms)
+    special = {
+        files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),
+        stream.STREAM_PATH: BodyRule(None, settings.stream_idle_ms),
+    }
     build_framework = app.build_middleware_stack
 
     def build_stack() -> ASGIApp:
-        shortcut = Shortcut(build_framework(), predict.router.routes)
-        limited = BodyLimit(shortcut, settings.max_body_bytes, settings.body_timeout_ms)
+        shortcut = Shortcut(build_framework(), [*predict.router.routes, *analyze.router.routes])
+        limited = BodyLimit(shortcut, rule, special)
         return Observed(DefectNet(limited), telemetry)
 
     # Around the framework's own layers, where `add_middleware` puts them within.

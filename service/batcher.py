@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
@@ -75,6 +76,15 @@ class _Waiting(NamedTuple):
 
 
 @dataclass(frozen=True)
+class _Patient:
+    """Texts that wait outside for room in the queue; `turn` is then their request."""
+
+    turn: asyncio.Future[_Request]
+    texts: Sequence[TokenIds]
+    tokens: int
+
+
+@dataclass(frozen=True)
 class _Run:
     """A batch that runs in a thread, and since when."""
 
@@ -125,6 +135,7 @@ class Batcher:
         self._waiting: dict[int, _Waiting] = {}  # in order of arrival
         self._waiting_tokens = 0
         self._waiting_texts = 0
+        self._patient: deque[_Patient] = deque()
         self._planned: list[_Batch] = []
         self._plan_is_stale = False
         self._dispatch_is_due = False
@@ -161,7 +172,40 @@ class Batcher:
         """
         tokens = sum(map(len, texts))
         self._admit(len(texts), tokens)
-        request = self._enqueue(texts, tokens)
+        return await self._finish(self._enqueue(texts, tokens))
+
+    async def submit_patiently(self, texts: Sequence[TokenIds]) -> Answer:
+        """The same for texts that nobody waits for now, but which must not be refused.
+
+        They wait outside, in order of arrival, until they fit into half of the queue: the
+        other half stays free for `submit`. What `cut` gives fits; more goes when nothing waits.
+        Raises Unavailable when the engine fails or has stopped.
+        """
+        if self._closed:
+            raise Unavailable("the service is stopping")
+        turn: asyncio.Future[_Request] = asyncio.get_running_loop().create_future()
+        self._patient.append(_Patient(turn, texts, sum(map(len, texts))))
+        self._let_in()
+        try:
+            request = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let in and cancelled at the same time
+                self._drop(turn.result())
+            raise
+        return await self._finish(request)
+
+    def cut(self, texts: Sequence[TokenIds]) -> Iterator[Sequence[TokenIds]]:
+        """The texts, in order, in as few pieces as `submit_patiently` can let in."""
+        start, tokens = 0, 0
+        for end, text in enumerate(texts):
+            if end > start and not self._fits(end + 1 - start, tokens + len(text)):
+                yield texts[start:end]
+                start, tokens = end, 0
+            tokens += len(text)
+        if start < len(texts):
+            yield texts[start:]
+
+    async def _finish(self, request: _Request) -> Answer:
         self._make_dispatch_due()
         try:
             await request.done  # a cancelled wait cancels it, which marks its texts as dropped
@@ -175,8 +219,7 @@ class Batcher:
         """Refuse new requests, fail those that wait, and let running batches end."""
         self._closed = True
         self._refuse(self._waiting.values(), "the service is stopping")
-        self._waiting.clear()
-        self._planned.clear()
+        self._clear("the service is stopping")
         await asyncio.gather(*self._running)
 
     def abandon(self, reason: str) -> None:
@@ -184,12 +227,37 @@ class Batcher:
         self._closed = True
         running = [text for run in self._running.values() for text in run.texts]
         self._refuse([*running, *self._waiting.values()], reason)
-        self._waiting.clear()
-        self._planned.clear()
+        self._clear(reason)
 
     def _refuse(self, texts: Iterable[_Waiting], reason: str) -> None:
         for text in texts:
             _fail(text.request, Unavailable(reason))
+
+    def _clear(self, reason: str) -> None:
+        self._waiting.clear()
+        self._planned.clear()
+        for patient in self._patient:
+            if not patient.turn.done():
+                patient.turn.set_exception(Unavailable(reason))
+        self._patient.clear()
+
+    def _let_in(self) -> None:
+        """Queue the patient ones whose turn it is."""
+        while self._patient:
+            first = self._patient[0]
+            if not first.turn.done():
+                texts = self._waiting_texts + len(first.texts)
+                if self._waiting_texts and not self._fits(
+                    texts, self._waiting_tokens + first.tokens
+                ):
+                    return
+                first.turn.set_result(self._enqueue(first.texts, first.tokens))
+            self._patient.popleft()
+
+    def _fits(self, texts: int, tokens: int) -> bool:
+        """Whether so much fits into the half of the queue that patient texts may take."""
+        limits = self._limits
+        return 2 * texts <= limits.max_queue_texts and 2 * tokens <= limits.max_queue_tokens
 
     def _admit(self, texts: int, tokens: int) -> None:
         if self._closed:
@@ -227,6 +295,7 @@ class Batcher:
                 self._waiting.pop(number, None)
             self._waiting_tokens -= request.waiting_tokens
             self._waiting_texts -= request.waiting_texts
+            self._let_in()
 
     def _make_dispatch_due(self) -> None:
         # Not at once: what else has already arrived is read first and joins the plan.
@@ -275,6 +344,7 @@ class Batcher:
             request.waiting_tokens -= tokens
             self._waiting_texts -= 1
             self._waiting_tokens -= tokens
+        self._let_in()
         return wanted
 
     def _make_plan(self) -> list[_Batch]:

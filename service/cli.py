@@ -7,7 +7,8 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,8 +16,12 @@ from service import __version__
 from service.catalog import open_models
 from service.errors import SentimentError
 from service.flags import SettingsError, read_settings, with_settings_flags
-from service.offline import predict_lines
+from service.offline import FileJob, Reading, local_copy, predict_file, predict_lines
+from service.progress import describe_summary, open_meter
+from service.schemas import Encoding
 from service.server import run_server
+from service.settings import Settings
+from service.tables import SUFFIXES, Format, TableOptions
 
 app = typer.Typer(
     name="sentiment",
@@ -61,7 +66,12 @@ def serve(**flags: str | None) -> None:
 @with_settings_flags("models_dir", "provider", "max_tokens", "max_text_chars")
 def predict(
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; one a line from stdin when left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXTS]... | FILE -o OUT",
+            help="Texts; one a line from stdin when left out. With -o the file of rows; "
+            "- or nothing is stdin.",
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", help="Name of the bundle.", show_default=True)
@@ -75,18 +85,82 @@ def predict(
     truncate: Annotated[
         bool, typer.Option("--truncate", help="Read the beginning of a text that is too long.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the file with the answers in added columns."),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--column", help="The file's column of texts.", show_default=True)
+    ] = "text",
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="The file's format, where its name does not say it."),
+    ] = None,
+    encoding: Annotated[
+        Encoding,
+        typer.Option("--encoding", help="Of CSV and TSV; gb18030 reads GBK.", show_default=True),
+    ] = "utf-8",
     **flags: str | None,
 ) -> None:
-    """Print the sentiment of each text as a line of JSON, without a server.
+    """Print the sentiment of each text as a line of JSON, or write a file with added columns.
 
-    Exits 1 when a text could not be answered; its line holds the error.
+    No server is needed. A run over a file that is stopped goes on when the same command is
+    given again. Exits 1 when a text could not be answered; its line or row holds the error.
     """
+    reading = Reading(raw_scores, truncate)
     with _one_line_errors():
         settings = read_settings({**flags, "models": model})
-        lines = texts or _read_lines()
-        options: dict[str, Any] = {"raw_scores": raw_scores, "truncate": truncate}
-        answered = asyncio.run(predict_lines(settings, lines, typer.echo, top_k, **options))
+        if output is None:
+            lines = texts or _read_lines()
+            answered = asyncio.run(predict_lines(settings, lines, typer.echo, top_k, reading))
+        else:
+            if top_k:
+                raise typer.BadParameter("a file gets a column for every label", param_hint="top-k")
+            named = _find_format(file_format, texts, output)
+            options = TableOptions(named, column, encoding, 8 * settings.max_text_chars)
+            answered = _predict_file(settings, texts, output, options, reading)
     raise typer.Exit(0 if answered else 1)
+
+
+def _find_format(given: Format | None, files: list[str] | None, output: Path) -> Format:
+    """The format that was given, or that the names of both files agree on."""
+    names = [Path(name.removesuffix(".gz")) for name in [*(files or []), str(output)]]
+    found = {SUFFIXES[name.suffix.lower()] for name in names if name.suffix.lower() in SUFFIXES}
+    if given:
+        return given
+    if len(found) != 1:
+        known = ", ".join(SUFFIXES)
+        reason = "differ" if found else f"end in none of {known}"
+        raise typer.BadParameter(f"the names of the files {reason}", param_hint="format")
+    return found.pop()
+
+
+def _predict_file(
+    settings: Settings,
+    files: list[str] | None,
+    output: Path,
+    options: TableOptions,
+    reading: Reading,
+) -> bool:
+    if len(files or []) > 1:
+        raise typer.BadParameter("give one file with -o", param_hint="texts")
+    if not files or files == ["-"]:
+        with local_copy(sys.stdin.buffer) as copy:
+            return _run_job(settings, FileJob(copy, output, options, reading))
+    return _run_job(settings, FileJob(Path(files[0]), output, options, reading))
+
+
+def _run_job(settings: Settings, job: FileJob) -> bool:
+    if job.output.exists() and job.output.samefile(job.source):
+        raise typer.BadParameter("the output is the input", param_hint="output")
+    try:
+        with open_meter() as meter:
+            whole = predict_file(settings, job, meter)
+    except KeyboardInterrupt:
+        typer.echo(f"sentiment: stopped; the same command goes on from {job.partial}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(describe_summary(whole, meter.summary), err=True)
+    return not whole.errors
 
 
 def _read_lines() -> Iterator[str]:
@@ -103,9 +177,11 @@ def _one_line_errors() -> Iterator[None]:
         _fail(error, 2)
     except SentimentError as error:
         _fail(error, 1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
 
 
-def _fail(error: Exception, code: int) -> None:
+def _fail(error: Exception | str, code: int) -> None:
     # onnxruntime's reasons can have several lines.
     typer.echo(f"sentiment: {' '.join(str(error).split())}", err=True)
     raise typer.Exit(code)

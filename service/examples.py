@@ -297,3 +297,41 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
         },
     },
 }
+
+STREAM_EXAMPLES: dict[str, Any] = {
+    "lines": {
+        "summary": "Texts with and without an id, and a line that is none",
+        "value": '{"id": 1, "text": "A lovely little film, warm and funny."}\n'
+        '"外卖送到的时候已经凉了,味道也很一般。"\n'
+        "so so\n",
+    },
+}
+
+STREAMED_EXAMPLES: dict[str, Any] = {
+    "lines": {
+        "summary": "A line for each",
+        "value": '{"id":1,"label":"positive","score":0.992,"scores":{"positive":0.992,'
+        '"neutral":0.007,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.954,"scores":{"negative":0.954,"neutral":0.041,'
+        '"positive":0.005},"tokens":10,"truncated":false}\n'
+        '{"line":3,"error":{"type":"malformed_body",'
+        '"message":"the line is not JSON: Expecting value at 0"}}\n',
+    },
+}
+
+FILE_EXAMPLES: dict[str, Any] = {
+    "reviews": {
+        "summary": "Two reviews and an empty one",
+        "value": 'id,text\n7,"Great value, will buy again."\n8,味道很差\n9,\n',
+    },
+}
+
+FILED_EXAMPLES: dict[str, Any] = {
+    "reviews": {
+        "summary": "With the columns added",
+        "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
+        '7,"Great value, will buy again.",positive,0.983,0.006,0.011,0.983,\n'
+        "8,味道很差,negative,0.978,0.978,0.021,0.001,\n"
+        "9,,,,,,,the text is empty\n",
+    },
+}

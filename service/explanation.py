@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.postprocess import Float64
 from service.sentences import Span
 from service.words import Word
 
@@ -48,8 +47,8 @@ def lengths_left(length: int, words: Sequence[Word]) -> list[int]:
     return [length - len(word.tokens) for word in words] if len(words) > 1 else []
 
 
-def explain_value(value: float, without: Float64, words: Sequence[Word]) -> Explanation:
+def explain_value(value: float, without: Sequence[float], words: Sequence[Word]) -> Explanation:
     """The effects of words on the `value` of a text; `without` (W,) are those of `leave_out`."""
-    left = without.tolist() or [NOTHING] * len(words)
+    left = without or [NOTHING] * len(words)
     effects = [WordEffect(word.span, value - rest) for word, rest in zip(words, left, strict=True)]
     return Explanation(effects, value - sum(word.effect for word in effects))

@@ -95,6 +95,7 @@ def configure_logging(log_format: LogFormat, level: str) -> dict[str, Any]:
         config["formatters"]["default"] = {"()": JsonFormatter}
     own = {"handlers": ["default"], "level": level.upper(), "propagate": False}
     config["loggers"]["service"] = own
+    config["loggers"]["python_multipart"] = {**own, "level": "ERROR"}  # its warnings quote bodies
     config["loggers"]["opentelemetry"] = {**own, "level": "WARNING"}
     return config
 

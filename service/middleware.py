@@ -5,57 +5,71 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyTimeout, InternalError, TooLarge
-from service.routes.errors import error_response
+from service.routes.errors import error_response, local_path
 
 logger = logging.getLogger(__name__)
 
 
-class BodyLimit:
-    """Refuses a body of more than `max_body_bytes`, by its header or as it streams in.
+@dataclass(frozen=True)
+class BodyRule:
+    """How much of a body may come, None for any amount, and how long nothing of it may come."""
 
-    And one of which nothing comes for `timeout_ms`, so that a stalled client holds nothing
-    for long. The error is raised where the body is read: a body that nobody reads harms nobody.
+    max_bytes: int | None
+    timeout_ms: int
+
+    async def receive_in_time(self, receive: Receive) -> Message:
+        """The next message, or BodyTimeout."""
+        try:
+            async with asyncio.timeout(self.timeout_ms / 1000):
+                return await receive()
+        except TimeoutError:
+            reason = f"nothing of the body came for {self.timeout_ms} ms"
+            raise BodyTimeout(reason) from None
+
+    def check(self, body_bytes: int) -> None:
+        """Raise TooLarge for more bytes than may come."""
+        if self.max_bytes is not None and body_bytes > self.max_bytes:
+            raise TooLarge(f"the body has more than the limit of {self.max_bytes} bytes")
+
+
+class BodyLimit:
+    """Refuses a body that is too large, by its header or as it streams in.
+
+    And one of which nothing comes for too long, so that a stalled client holds nothing. Paths
+    in `special` have rules of their own. The error is raised where the body is read: a body
+    that nobody reads harms nobody.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, timeout_ms: int) -> None:
+    def __init__(self, app: ASGIApp, rule: BodyRule, special: Mapping[str, BodyRule]) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._timeout_ms = timeout_ms
+        self._rule = rule
+        self._special = special
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        rule = self._special.get(local_path(scope), self._rule)
         declared = _content_length(scope)
         received, whole = 0, False
 
         async def receive_within_limit() -> Message:
             nonlocal received, whole
-            self._check(declared)  # before the first byte, so that `Expect: 100-continue` works
-            message = await (receive() if whole else self._receive_in_time(receive))
+            rule.check(declared)  # before the first byte, so that `Expect: 100-continue` works
+            message = await (receive() if whole else rule.receive_in_time(receive))
             received += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            self._check(received)
+            rule.check(received)
             return message
 
         await self._app(scope, receive_within_limit, send)
-
-    async def _receive_in_time(self, receive: Receive) -> Message:
-        try:
-            async with asyncio.timeout(self._timeout_ms / 1000):
-                return await receive()
-        except TimeoutError:
-            reason = f"nothing of the body came for {self._timeout_ms} ms"
-            raise BodyTimeout(reason) from None
-
-    def _check(self, body_bytes: int) -> None:
-        if body_bytes > self._max_body_bytes:
-            raise TooLarge(f"the body has more than the limit of {self._max_body_bytes} bytes")
 
 
 class DefectNet:

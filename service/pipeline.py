@@ -67,16 +67,25 @@ class Lane:
     batcher: Batcher
     limits: TextLimits
 
-    def encode(self, texts: Sequence[str], truncate: bool) -> list[Encoded | RequestError]:
-        """The tokens of each text, or why it is refused."""
-        return [self._encode(text, truncate) for text in texts]
+    def encode(
+        self, texts: Sequence[str | RequestError], truncate: bool
+    ) -> list[Encoded | RequestError]:
+        """The tokens of each text, or why it is refused; what is refused already stays so."""
+        return [
+            text if isinstance(text, RequestError) else self._encode(text, truncate)
+            for text in texts
+        ]
+
+    def probabilities(self, logits: Sequence[Row]) -> Sequence[Row]:
+        """Calibrated probabilities (N, C) of logits (N, C)."""
+        temperature = self.model.manifest.temperature
+        return [calibrate(row, temperature) for row in logits]
 
     def score(self, logits: Sequence[Row], raw_scores: bool) -> list[Scored]:
         """The answer for each row of logits (N, C)."""
-        manifest = self.model.manifest
-        if not raw_scores:
-            logits = [calibrate(row, manifest.temperature) for row in logits]
-        return [scored(row, manifest.labels) for row in logits]
+        labels = self.model.manifest.labels
+        rows = logits if raw_scores else self.probabilities(logits)
+        return [scored(row, labels) for row in rows]
 
     def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
         try:
@@ -160,9 +169,38 @@ class Pipeline:
 
         def encode() -> tuple[list[Encoded | RequestError], list[TokenIds]]:
             items = lane.encode(texts, truncate)
-            return items, [item.ids for item in items if isinstance(item, Encoded)]
+            return items, _readable(items)
 
         encoded, logits, timing = await self.run(lane, texts, encode, timeout_ms)
+        items = _join(encoded, lane.score(logits, raw_scores))
+        return self.report(Reply(lane.name, items, timing))
+
+    async def predict_rows(
+        self,
+        texts: Sequence[str | RequestError],
+        *,
+        model: str | None = None,
+        raw_scores: bool = False,
+        truncate: bool = False,
+    ) -> Reply:
+        """The same for some rows of many: they wait for room in the queue, however long.
+
+        A row that could not be read comes as its error. Raises NotFound and Unavailable.
+        """
+        lane = self.find_lane(model)
+        started_s = self._clock()
+        chars = sum(len(text) for text in texts if isinstance(text, str))
+        encoded = await call_aside(lambda: lane.encode(texts, truncate), chars)
+        tokenized_s = self._clock()
+        pieces = lane.batcher.cut(_readable(encoded))
+        answers = [await lane.batcher.submit_patiently(piece) for piece in pieces]
+        logits = [row for answer in answers for row in answer.logits]
+        timing = Timing(
+            tokenize_s=tokenized_s - started_s,
+            queue_s=sum(answer.queue_s for answer in answers),
+            infer_s=sum(answer.infer_s for answer in answers),
+            total_s=self._clock() - started_s,
+        )
         items = _join(encoded, lane.score(logits, raw_scores))
         return self.report(Reply(lane.name, items, timing))
 
@@ -173,7 +211,7 @@ class Pipeline:
         encode: Callable[[], tuple[T, list[TokenIds]]],
         timeout_ms: int | None = None,
         passes: int = 1,
-    ) -> tuple[T, list[list[float]], Timing]:
+    ) -> tuple[T, Sequence[Row], Timing]:
         """What `encode` makes of the texts, and logits (N, C) of the N token lists it gives.
 
         The lists are one request of the queue: taken whole or refused whole. `encode` reads
@@ -299,6 +337,10 @@ def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:
     if any(model.engine.provider == CUDA for model in models.values()):
         return 1
     return settings.processes or usable_cpus()
+
+
+def _readable(encoded: Sequence[Encoded | RequestError]) -> list[TokenIds]:
+    return [item.ids for item in encoded if isinstance(item, Encoded)]
 
 
 def _join(

@@ -52,9 +52,9 @@ class Polarity:
     positive: int
     negative: int
 
-    def score(self, rows: Float64) -> Float64:
-        """Positive less negative (N,), from -1 to 1, of rows of probabilities (N, C)."""
-        return rows[:, self.positive] - rows[:, self.negative]
+    def score(self, row: Row) -> float:
+        """Positive less negative, from -1 to 1, of a text's probabilities (C,)."""
+        return row[self.positive] - row[self.negative]
 
 
 def find_polarity(labels: Sequence[str]) -> Polarity | None:

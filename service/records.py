@@ -9,6 +9,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from service.errors import RequestError
+
+CLIENT_CLOSED_REQUEST = 499  # nginx's number; only the access log sees it
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -29,6 +32,14 @@ class RequestRecord:
 
 current_record: ContextVar[RequestRecord | None] = ContextVar("current_record", default=None)
 """The record of the request that a task works for."""
+
+
+def note_cut_short(error: RequestError | None = None) -> None:
+    """The answer to the current request has begun and ends too early: its client has gone,
+    or `error` is the reason."""
+    if record := current_record.get():
+        record.status = CLIENT_CLOSED_REQUEST if error is None else record.status
+        record.refusal = error.type if error else None
 
 
 class RequestIds:

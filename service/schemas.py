@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from service.characters import BLANK
 from service.errors import InvalidInput, RequestError
+
+Encoding = Literal["utf-8", "gb18030"]
 
 
 class Taken(BaseModel):
@@ -94,6 +96,42 @@ class PredictRequest(Taken):
     )
 
 
+class RowOptions(BaseModel):
+    """How each of many rows is answered; the same as in `PredictRequest`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)  # not strict: a query is all text
+
+    model: str | None = Field(
+        default=None, description="Which of `GET /models` answers; the default one when left out."
+    )
+    raw_scores: bool = Field(
+        default=False, description="Give the model's logits in place of probabilities."
+    )
+    truncate: bool = Field(
+        default=False,
+        description="Read the beginning of a text that is too long, rather than refuse it.",
+    )
+
+
+class StreamOptions(RowOptions):
+    """The query of a stream of lines."""
+
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Give only the k most probable labels; all when left out."
+    )
+
+
+class FileOptions(RowOptions):
+    """The query of a file."""
+
+    column: str = Field(default="text", description="The column of texts.")
+    encoding: Encoding = Field(
+        default="utf-8",
+        description="Of CSV and TSV: `utf-8`, or `gb18030`, which reads GBK and GB2312 too. "
+        "A byte order mark, UTF-16's as well, has precedence.",
+    )
+
+
 class ErrorBody(Given):
     """What went wrong, for a program (`type`, `param`) and for a person (`message`)."""
 
@@ -137,11 +175,15 @@ class Prediction(Given):
     )
 
 
+Answered = Prediction | ErrorResponse
+"""What one of several texts gets."""
+
+
 class PredictResponse(Given):
     """One prediction per input, in order; an input that cannot be answered has an error."""
 
     model: str = Field(description="The model that answered.")
-    predictions: list[Prediction | ErrorResponse]
+    predictions: list[Answered]
 
 
 class ModelInfo(Given):
@@ -173,9 +215,11 @@ class LimitsInfo(Given):
     max_text_chars: int
     max_tokens: int
     max_body_bytes: int
+    max_file_bytes: int
     max_queue_tokens: int
     explain_max_words: int
     timeout_ms: int
+    stream_idle_ms: int
 
 
 class InfoResponse(Given):

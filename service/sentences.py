@@ -129,9 +129,9 @@ class _Splitter:
         """Whether a stop is an end though the next letter follows at once."""
         if self._is_cjk(end):
             return self._is_cjk(mark.start() - 1) or mark["end"] not in ".．"
-        before = self._text[max(0, mark.start() - 2) : mark.start()]
-        if before[-1:].isalnum() and self._is_cjk(mark.start() - 1):
+        if self._is_cjk(mark.start() - 1):
             return self._char(end).isupper()
+        before = self._text[max(0, mark.start() - 2) : mark.start()]
         return before.isalpha() and before.islower() and self._starts_sentence(end)
 
     def _is_stop(self, dot: int, following: int) -> bool:

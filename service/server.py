@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging.config
 import socket
@@ -74,4 +75,16 @@ def _serve(settings: Settings, app: FastAPI, sock: socket.socket) -> None:
         lifespan="on",
     )
     exit_on_signals()  # uvicorn raises the one that stopped it again when it is done
-    uvicorn.Server(config).run(sockets=[sock])
+    _Server(config, app.state.stopping).run(sockets=[sock])
+
+
+class _Server(uvicorn.Server):
+    """Tells the application at once that it is to stop, so that streams come to an end."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)

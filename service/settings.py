@@ -110,13 +110,28 @@ class Settings(BaseSettings):
         "a text of more is refused.",
     )
     max_body_bytes: int = Field(
-        default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Bytes of a request's body."
+        default=8 * 1024 * 1024,
+        ge=1024,
+        le=1024**3,
+        description="Bytes of a request's body, or of one line of a stream.",
+    )
+    max_file_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024**3,
+        description="Bytes of an uploaded file, unpacked; the temporary folder holds it.",
     )
     body_timeout_ms: int = Field(
         default=10_000,
         ge=1,
         le=3_600_000,
         description="Milliseconds without any of a request's body until the request gets 408.",
+    )
+    stream_idle_ms: int = Field(
+        default=300_000,
+        ge=1,
+        le=86_400_000,
+        description="Milliseconds without any of a stream's lines until the stream is ended.",
     )
     max_batch_tokens: int = Field(
         default=16_384,

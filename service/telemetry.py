@@ -14,8 +14,7 @@ from service.errors import RequestError
 from service.logs import AccessLog
 from service.metrics import Metrics, ModelMetrics
 from service.pipeline import Pipeline, Reply
-from service.records import RequestIds, RequestRecord, current_record
-from service.routes.errors import CLIENT_CLOSED_REQUEST
+from service.records import CLIENT_CLOSED_REQUEST, RequestIds, RequestRecord, current_record
 from service.tracing import NoTracer, Tracer
 
 LOOK_EVERY_S = 0.5

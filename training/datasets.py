@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pandas as pd
 
 from service.bundle import sha256
 from training.config import DataSource, RunConfig
 from training.errors import DataError
+from training.files import read_file
+
+Split = Literal["train", "dev", "test"]
+TWO_WAY = ("negative", "positive")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Rows:
 
     texts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    domains: tuple[str, ...] = field(default=(), repr=False)  # the hash of hub rows leaves it out
+    """What kind of text each is, where that was asked for and the file says it; else empty."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -33,7 +36,14 @@ class Rows:
         return Rows(
             tuple(self.texts[index] for index in indices),
             tuple(self.labels[index] for index in indices),
+            tuple(self.domains[index] for index in indices) if self.domains else (),
         )
+
+    def sample(self, count: int) -> Rows:
+        """So many rows at random, always the same ones, in their order; all if there are fewer."""
+        if count >= len(self):
+            return self
+        return self.take(sorted(Random(0).sample(range(len(self)), count)))
 
     def only(self, labels: Sequence[str]) -> Rows:
         """The rows whose label is one of `labels`."""
@@ -56,6 +66,9 @@ class DataSet:
     def name(self) -> str:
         return self.source.name
 
+    def split(self, name: Split) -> Rows:
+        return {"train": self.train, "dev": self.dev, "test": self.test}[name]
+
 
 @dataclass(frozen=True)
 class _Split:
@@ -65,14 +78,17 @@ class _Split:
     rows: Rows = Rows()
 
 
-def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataSet]]:
+def load_data(
+    run: RunConfig, folder: Path, domain_column: str | None = None
+) -> tuple[tuple[str, ...], list[DataSet]]:
     """All data sets of a run, and the run's labels in order.
 
+    Rows of files that have a `domain_column` get their domain from there.
     Raises DataError for a missing file or column, a text column with nothing in it, a
     label that the run does not know or no train row has (naming file and row), and for a
     single class.
     """
-    read = [_read_splits(source, folder) for source in run.data]
+    read = [_read_splits(source, folder, domain_column) for source in run.data]
     data_sets = [
         _prepare(source, splits, hashes, run.seed)
         for source, (splits, hashes) in zip(run.data, read, strict=True)
@@ -94,6 +110,26 @@ def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataS
     ]
 
 
+def load_file(
+    source: DataSource, known: Sequence[str], domain_column: str | None = None
+) -> DataSet:
+    """One data set to test on, without a run; its splits are paths, its labels `known` ones.
+
+    Where the rows are negative, positive or both, it is two-way. Raises DataError as
+    `load_data` does, and where there are no test rows or no `domain_column`.
+    """
+    splits, hashes = _read_splits(source, Path(), domain_column)
+    for split in splits:
+        _check_labels(split, known)
+    data_set = _prepare(source, splits, hashes, seed=0)
+    if not len(data_set.test):
+        raise DataError(f"{source.test}: no row is left to score ({data_set.dropped})")
+    if domain_column and not data_set.test.domains:
+        raise DataError(f"{source.test}: no column {domain_column!r} (see --domain-column)")
+    said = {*data_set.labels, *(TWO_WAY if set(data_set.labels) <= set(TWO_WAY) else ())}
+    return replace(data_set, labels=tuple(label for label in known if label in said))
+
+
 def describe(data_sets: Sequence[DataSet]) -> Iterator[str]:
     """A line per data set: its rows, labels, and what was dropped and why."""
     for data_set in data_sets:
@@ -105,7 +141,9 @@ def describe(data_sets: Sequence[DataSet]) -> Iterator[str]:
         )
 
 
-def _read_splits(source: DataSource, folder: Path) -> tuple[list[_Split], dict[str, str]]:
+def _read_splits(
+    source: DataSource, folder: Path, domain_column: str | None
+) -> tuple[list[_Split], dict[str, str]]:
     """Train, dev and test as they are written, and the SHA-256 of each."""
     hashes: dict[str, str] = {}
 
@@ -114,12 +152,12 @@ def _read_splits(source: DataSource, folder: Path) -> tuple[list[_Split], dict[s
             return _Split()
         if source.hub:
             origin = f"{source.hub}:{split}"
-            rows = _from_frame(_read_hub(source, split), source, origin)
+            rows = _from_frame(_read_hub(source, split), source, origin, domain_column)
             hashes[origin] = sha256(repr(rows).encode("utf-8", "surrogatepass"))
         else:
             origin = str(folder / split)
-            frame, hashes[split] = _read_file(folder / split)
-            rows = _from_frame(frame, source, origin)
+            frame, hashes[split] = read_file(folder / split)
+            rows = _from_frame(frame, source, origin, domain_column)
         return _Split(origin, rows)
 
     return [read(source.train), read(source.dev), read(source.test)], hashes
@@ -149,61 +187,6 @@ def _check_labels(split: _Split, known: Sequence[str]) -> None:
             )
 
 
-def _read_file(path: Path) -> tuple[pd.DataFrame, str]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    try:
-        plain = gzip.decompress(content) if suffixes[-1:] == [".gz"] else content
-        frame = _parse(plain, [s for s in suffixes if s != ".gz"][-1:])
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be parsed: {str(error).strip()}") from error
-    return frame, sha256(content)
-
-
-def _parse(content: bytes, suffix: list[str]) -> pd.DataFrame:
-    match suffix:
-        case [".csv"]:
-            return _parse_csv(content, ",")
-        case [".tsv"]:
-            return _parse_csv(content, "\t")
-        case [".jsonl"] | [".ndjson"] | [".json"]:
-            return _parse_json_lines(content)
-        case [".parquet"]:
-            return pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow")
-    raise DataError("neither .csv, .tsv, .jsonl nor .parquet (each plain or .gz)")
-
-
-def _parse_csv(content: bytes, separator: str) -> pd.DataFrame:
-    # Only an empty cell is missing: "NA", "null" and "None" are texts too.
-    frame = pd.read_csv(
-        io.BytesIO(content), sep=separator, dtype=str, keep_default_na=False, na_values=[""]
-    )
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first column for an index
-        raise DataError("row 1: has more cells than the header")
-    return frame
-
-
-def _parse_json_lines(content: bytes) -> pd.DataFrame:
-    records: list[dict[str, object]] = []
-    # Not splitlines(), which also splits at line separators inside a string.
-    for row, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"row {row}: not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise DataError(f"row {row}: not a JSON object")
-        records.append(record)
-    return pd.DataFrame(records, dtype=object)  # as written: an integer stays one beside a null
-
-
 def _read_hub(source: DataSource, split: str) -> pd.DataFrame:
     import datasets  # takes a second to import, and most runs read files
 
@@ -222,24 +205,30 @@ def _read_hub(source: DataSource, split: str) -> pd.DataFrame:
     return frame
 
 
-def _from_frame(frame: pd.DataFrame, source: DataSource, origin: str) -> Rows:
+def _from_frame(
+    frame: pd.DataFrame, source: DataSource, origin: str, domain_column: str | None
+) -> Rows:
     """Texts and renamed labels; a missing one becomes the empty string."""
-    for field, column in (
+    for setting, column in (
         ("text_column", source.text_column),
         ("label_column", source.label_column),
     ):
         if column not in frame.columns:
             raise DataError(
-                f"{origin}: no column {column!r} (see {field}); it has {list(frame.columns)}"
+                f"{origin}: no column {column!r} (see {setting}); it has {list(frame.columns)}"
             )
     try:
         texts = _cells(frame, source.text_column)
         labels = _cells(frame, source.label_column)
+        domains = []
+        if domain_column and domain_column in frame.columns:
+            domains = _cells(frame, domain_column)
     except DataError as error:
         raise DataError(f"{origin}: {error}") from error
     if not any(text.strip() for text in texts):
         raise DataError(f"{origin}: the column {source.text_column!r} holds no text")
-    return Rows(tuple(texts), tuple(source.rename_labels.get(label, label) for label in labels))
+    renamed = tuple(source.rename_labels.get(label, label) for label in labels)
+    return Rows(tuple(texts), renamed, tuple(domains))
 
 
 def _cells(frame: pd.DataFrame, column: str) -> list[str]:

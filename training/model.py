@@ -26,13 +26,20 @@ class Classifier(nn.Module):
         self.head_dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(self.pool.output_size, classes)
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Logits (B, C) in fp32. Without `lengths` (B,) all texts are T long: the fast path."""
+    def forward(
+        self, ids: Tensor, lengths: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """Logits (B, C) in fp32. Without `lengths` (B,) all texts are T long: the fast path.
+
+        `noise` (B, T, E) is added to what the encoder reads.
+        """
         if self.training:
             ids = drop_words(ids, self.config.word_dropout, self.unk_id)
         embedded = locked_dropout(
             self.embedding(ids), self.config.embedding_dropout, self.training
         )  # (B, T, E)
+        if noise is not None:
+            embedded = embedded + noise
         states = self.encoder(embedded, lengths)  # (B, T, D * H)
         pooled = self.head_dropout(self.pool(states, lengths))  # (B, P * D * H)
         return self.head(pooled).float()  # type: ignore[no-any-return]

@@ -30,12 +30,11 @@ from service.tokenizer import Tokenizer
 from training.baseline import evaluate_baselines
 from training.config import RunConfig, run_as_dict
 from training.errors import ExportError, TrainingError
-from training.evaluate import evaluate, fit_temperatures
+from training.evaluate import evaluate, fit_temperatures, scored_split
 from training.export import (
     OPSET,
     PARITY_TOLERANCE,
     build_graph,
-    check_exportable,
     largest_difference,
     round_embedding,
 )
@@ -54,30 +53,30 @@ class Packed:
 
 
 def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool = False) -> Packed:
-    """Export, calibrate on dev, evaluate on test beside the baseline, and write the bundle.
+    """Export, calibrate on dev, evaluate beside the baseline, and write the bundle.
+
+    It is evaluated on test, or on dev where no data set has test rows.
 
     Raises ExportError when the graph disagrees with the network by more than 1e-5, and
     TrainingError when `target` exists and may not be replaced.
     """
-    check_can_pack(run, target, replace_existing)
-    bundle = _provisional(run, trained, target)
-    model = Model(
-        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
-    )
-    _check_parity(trained, model)
+    check_can_pack(target, replace_existing)
+    model = export_in_memory(run, trained, target)
+    bundle = model.bundle
     manifest = replace_fields(
         bundle.manifest, calibration=fit_temperatures(model, trained.data_sets)
     )
     model = Model(replace(bundle, manifest=manifest), model.tokenizer, model.engine)
     manifest = replace_fields(manifest, golden=tuple(_golden(model, text) for text in run.golden))
-    scores = evaluate(model, trained.data_sets)
-    baselines = evaluate_baselines(trained.data_sets)
-    figures = figures_markdown(scores, baselines)
+    split = scored_split(trained.data_sets)
+    scores = evaluate(model, trained.data_sets, split)
+    baselines = evaluate_baselines(trained.data_sets, split)
+    figures = figures_markdown(scores, baselines, split)
     parameters = sum(weight.numel() for weight in trained.model.parameters())
     card = model_card(
-        run, trained.labels, trained.data_sets, figures, parameters, manifest.calibration
+        run, trained.labels, trained.data_sets, figures, parameters, manifest.calibration, split
     )
-    metrics = json.dumps(metrics_table(scores, baselines), indent=1)
+    metrics = json.dumps(metrics_table(scores, baselines, split), indent=1)
     files = {
         MODEL_FILE: bundle.model,
         TOKENIZER_FILE: bundle.tokenizer,
@@ -88,13 +87,21 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     return Packed(target, figures)
 
 
-def check_can_pack(run: RunConfig, target: Path, replace_existing: bool) -> None:
-    """What can be known before training.
+def export_in_memory(run: RunConfig, trained: Trained, target: Path) -> Model:
+    """The exported graph as a model to evaluate, named by `target`, not yet calibrated.
 
-    Raises TrainingError when a bundle lies there that may not be replaced, ExportError
-    when the network has no ONNX form.
+    Raises ExportError when the graph disagrees with the network by more than 1e-5.
     """
-    check_exportable(run.model)
+    bundle = _provisional(run, trained, target)
+    model = Model(
+        bundle, Tokenizer(bundle.tokenizer), OnnxEngine(bundle.model, bundle.manifest.onnx)
+    )
+    _check_parity(trained, model)
+    return model
+
+
+def check_can_pack(target: Path, replace_existing: bool) -> None:
+    """Raises TrainingError when a bundle lies there that may not be replaced."""
     if target.exists() and not replace_existing:
         raise TrainingError(f"{target} exists; pass --replace, or another --models or name")
 

@@ -7,19 +7,24 @@ from dataclasses import asdict
 from typing import Any
 
 from training.config import RunConfig
-from training.datasets import DataSet
+from training.datasets import DataSet, Split
 from training.evaluate import SetScores
 from training.metrics import Figure
 
+NO_TEST_ROWS = (
+    "No data set has test rows: these are figures on the dev rows, by which the weights were "
+    "chosen. Expect less on new texts."
+)
 SCORED = "Two-way accuracy compares positive with negative and leaves neutral rows out."
 
 
 def metrics_table(
-    scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores]
+    scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores], split: Split
 ) -> dict[str, Any]:
-    """What metrics.json holds: per test set the model's scores and the baseline's."""
+    """What metrics.json holds: per data set the split, the model's scores and the baseline's."""
     return {
         name: {
+            "split": split,
             "model": asdict(scores[name]),
             "tfidf_logistic_regression": asdict(baselines[name]) if name in baselines else None,
         }
@@ -27,10 +32,13 @@ def metrics_table(
     }
 
 
-def figures_markdown(scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores]) -> str:
+def figures_markdown(
+    scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores], split: Split
+) -> str:
     """Every figure in one table, percent with 95% confidence intervals."""
     lines = [
-        "| test set | measure | rows | model | TF-IDF regression |",
+        *([NO_TEST_ROWS, ""] if split == "dev" else []),
+        f"| {split} set | measure | rows | model | TF-IDF regression |",
         "| --- | --- | ---: | --- | --- |",
     ]
     for name, found in scores.items():
@@ -64,6 +72,7 @@ def model_card(
     figures: str,
     parameters: int,
     calibration: Mapping[str, float],
+    split: Split,
 ) -> str:
     """MODEL_CARD.md: what the model is, what it learnt from, how right it is, and its limits."""
     network = run.model
@@ -73,6 +82,7 @@ def model_card(
         f"| {len(d.train):,} | {len(d.dev):,} | {len(d.test):,} |"
         for d in data_sets
     )
+    origin = "Test sets, read once," if split == "test" else "Dev sets,"
     temperatures = ", ".join(f"{key}: {value:.2f}" for key, value in calibration.items())
     return f"""# {run.name} {run.version}
 
@@ -92,7 +102,7 @@ def model_card(
 
 ## How right it is
 
-Test sets, read once, through the ONNX file of this bundle; percent with 95% confidence intervals
+{origin} through the ONNX file of this bundle; percent with 95% confidence intervals
 (Wilson for accuracy, normal for macro recall). {SCORED} A figure over a set's own labels chooses
 among those labels only. Beside each: TF-IDF with logistic regression, fitted on the train rows of
 that set (its strength chosen on dev).

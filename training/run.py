@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from service.bundle import TOKENIZER_FILE, sha256
 from service.tokenizer import Tokenizer
@@ -70,7 +71,11 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
     Raises DataError for data that cannot be learnt from, TrainingError when the folder
     holds another run, Interrupted when asked to stop.
     """
-    prepared = prepare(run, data_folder, folder, world)
+    return fit(run, prepare(run, data_folder, folder, world), folder, world)
+
+
+def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Trained:
+    """Fit a network to prepared data, resuming what lies in `folder`. Raises as `train` does."""
     labels, data_sets = prepared.labels, prepared.data_sets
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no dev rows: name a dev split or set dev_share above 0")
@@ -83,8 +88,8 @@ def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trai
         folder=folder,
         world=world,
         seed=run.seed,
-        fingerprint=_fingerprint(run, prepared),
-        segmentations=_segmentations(run, prepared),
+        fingerprint=fingerprint(run, prepared),
+        segmentations=_segmentations(run, prepared, world),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -99,7 +104,7 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
         raise TrainingError(f"{path}: none yet; they are kept at the first evaluation or stop")
     prepared = prepare(run, data_folder, folder, world)
     state = load(path)
-    if state["fingerprint"] != _fingerprint(run, prepared):
+    if state["fingerprint"] != fingerprint(run, prepared):
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
@@ -120,25 +125,7 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _segmentations(run: RunConfig, prepared: Prepared) -> list[TokenStore]:
-    """The train texts as each pass reads them, where segmentations are drawn."""
-    alpha = run.training.sampling_alpha
-    if not alpha:
-        return []
-    texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
-    return [
-        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed))
-        for seed in range(run.seed, run.seed + run.training.reads)
-    ]
-
-
-def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
-    for text in run.golden:
-        if not tokenizer.encode(text):
-            raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
-
-
-def _fingerprint(run: RunConfig, prepared: Prepared) -> str:
+def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
     return _digest(
@@ -148,6 +135,25 @@ def _fingerprint(run: RunConfig, prepared: Prepared) -> str:
         [settings["data"]],
         sha256(prepared.tokenizer),
     )
+
+
+def _segmentations(run: RunConfig, prepared: Prepared, world: World) -> list[TokenStore]:
+    """The train texts as each pass reads them, where segmentations are drawn."""
+    alpha = run.training.sampling_alpha
+    if not alpha:
+        return []
+    texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
+    seeds = range(run.seed, run.seed + run.training.reads)
+    bar = tqdm(seeds, desc="drawing segmentations", unit="pass", disable=not world.leads)
+    return [
+        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed)) for seed in bar
+    ]
+
+
+def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
+    for text in run.golden:
+        if not tokenizer.encode(text):
+            raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
 
 
 def _digest(*facts: object) -> str:

@@ -29,7 +29,7 @@ from training.errors import TrainingError
 from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
-from training.objectives import partial_label_loss
+from training.objectives import adversarial_noise, partial_label_loss
 from training.plan import Plan
 from training.pooling import NEVER
 from training.precision import takes_bf16
@@ -170,11 +170,8 @@ class Trainer:
         targets = torch.from_numpy(self._train.targets[batch.rows]).to(device)
         sayable = torch.from_numpy(self._train.sayable[batch.rows]).to(device)
         self._parallel.train()
-        with self._autocast():
-            logits = self._parallel(ids)
-        loss = partial_label_loss(logits, targets, sayable, config.label_smoothing)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(ids, targets, sayable)
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -183,6 +180,31 @@ class Trainer:
         if config.average_decay:
             self._average.update_parameters(self._model)
         return loss.detach()
+
+    def _backward(self, ids: Tensor, targets: Tensor, sayable: Tensor) -> Tensor:
+        """Add the gradients of a batch, with those of its adversarial reading where asked for."""
+
+        def loss_with(noise: Tensor | None) -> Tensor:
+            with self._autocast():
+                logits = self._parallel(ids, noise=noise)
+            loss = partial_label_loss(logits, targets, sayable, self._config.label_smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        if not self._is_adversarial():
+            return loss_with(None)
+        silence = torch.zeros(
+            (*ids.shape, self._model.config.embedding_size), device=ids.device, requires_grad=True
+        )
+        loss = loss_with(silence)
+        assert silence.grad is not None
+        loss_with(adversarial_noise(silence.grad, self._config.adversarial_norm))
+        return loss
+
+    def _is_adversarial(self) -> bool:
+        config = self._config
+        begins = self._plan.starts[min(config.adversarial_after, self._plan.passes)]
+        return config.adversarial_norm > 0 and self._progress.step >= begins
 
     def _finite_loss(self) -> float:
         """The loss of the last step. Raises TrainingError when training has blown up."""

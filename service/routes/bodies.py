@@ -5,25 +5,43 @@ from __future__ import annotations
 from fastapi import Request
 
 from service.errors import UnsupportedMedia
+from service.tables import MEDIA_TYPES, Format
 
 BINARY = "application/octet-stream"
+NDJSON = "application/x-ndjson"
+MULTIPART = "multipart/form-data"
 
 
 def require_json(request: Request) -> None:
     """Refuse, with UnsupportedMedia, a body that does not say that it is JSON."""
-    media_type = _media_type(request)
+    media_type = read_media_type(request)
     if not _is_json(media_type):
         raise _unsupported("application/json", media_type)
 
 
 def require_json_or_binary(request: Request) -> None:
     """Refuse, with UnsupportedMedia, a body that says that it is anything else."""
-    media_type = _media_type(request)
+    media_type = read_media_type(request)
     if media_type and media_type != BINARY and not _is_json(media_type):
         raise _unsupported(f"application/json or {BINARY}", media_type)
 
 
-def _media_type(request: Request) -> str:
+def require_ndjson(request: Request) -> None:
+    """Refuse, with UnsupportedMedia, a body that does not say that it is lines of JSON."""
+    media_type = read_media_type(request)
+    if media_type not in (NDJSON, "application/jsonl"):
+        raise _unsupported(NDJSON, media_type)
+
+
+def find_format(media_type: str) -> Format:
+    """The format of a file; UnsupportedMedia for one that is not read here."""
+    if media_type not in MEDIA_TYPES:
+        raise _unsupported(", ".join([*MEDIA_TYPES, "or " + MULTIPART]), media_type)
+    return MEDIA_TYPES[media_type]
+
+
+def read_media_type(request: Request) -> str:
+    """The content type without its parameters, in lower case; empty without any."""
     content_type = request.headers.get("content-type", "")
     return content_type.partition(";")[0].strip().lower()
 

@@ -26,11 +26,10 @@ from service.errors import (
     RequestError,
 )
 from service.infer import describe_oip_error
-from service.records import current_record
+from service.records import CLIENT_CLOSED_REQUEST, current_record
 from service.schemas import Given, describe_error
 
 OIP_PATH = re.compile(r"/v2(/|$)")
-CLIENT_CLOSED_REQUEST = 499  # nginx's number; only the access log sees it
 MAX_PARAM_CHARS = 100
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MESSAGES = {  # what the framework's own errors are called here
@@ -38,6 +37,12 @@ MESSAGES = {  # what the framework's own errors are called here
     404: NotFound("there is no such route; GET /docs lists them"),
     405: MethodNotAllowed("the route does not take this method; see the header Allow"),
 }
+
+
+def local_path(scope: Scope) -> str:
+    """The path of a request, without what a proxy has put in front."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -119,8 +124,7 @@ def _find_methods(request: Request) -> list[str]:
 
 def _describe(scope: Scope, error: RequestError) -> Given:
     """In the one schema, but under /v2 in that of the Open Inference Protocol."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return describe_oip_error(error) if OIP_PATH.match(path) else describe_error(error)
+    return describe_oip_error(error) if OIP_PATH.match(local_path(scope)) else describe_error(error)
 
 
 def _name_first(error: dict[str, Any]) -> RequestError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import MalformedBody
+from service.jsonlines import parse_json
 from service.routes.bodies import require_json
 from service.routes.errors import answer_error
 
@@ -88,12 +88,7 @@ async def _read_body(request: Request) -> bytes:
 def _parse(content: bytes) -> Any:
     if not content:
         raise MalformedBody("the body is empty; send a JSON object")
-    try:
-        return json.loads(content.decode())
-    except json.JSONDecodeError as error:
-        raise MalformedBody(f"the body is not JSON: {error.msg} at {error.pos}") from None
-    except (ValueError, RecursionError):  # not UTF-8, endless digits, endless brackets
-        raise MalformedBody("the body cannot be read as JSON in UTF-8") from None
+    return parse_json(content, "body")
 
 
 def _validate(body_type: type[BaseModel], content: Any) -> BaseModel:

@@ -34,9 +34,11 @@ async def show_info(pipeline: PipelineStage) -> InfoResponse:
         max_text_chars=settings.max_text_chars,
         max_tokens=default.limits.max_tokens,
         max_body_bytes=settings.max_body_bytes,
+        max_file_bytes=settings.max_file_bytes,
         max_queue_tokens=settings.max_queue_tokens,
         explain_max_words=settings.explain_max_words,
         timeout_ms=settings.timeout_ms,
+        stream_idle_ms=settings.stream_idle_ms,
     )
     model = _describe(default, pipeline)
     return InfoResponse(service="sentiment", version=__version__, model=model, limits=limits)

@@ -18,6 +18,7 @@ from training.config import ModelConfig, parse_run
 from training.corpus import encode_corpus
 from training.datasets import DataSet, Rows
 from training.export import PARITY_TOLERANCE, largest_difference, read_graph
+from training.gates import TOLERANCE, read_gates
 
 BUNDLE = Path(__file__).parents[2] / "models" / "default"
 LONGEST = 600
@@ -111,6 +112,13 @@ def test_torch_and_onnx_agree_over_random_lengths(model: Model) -> None:
     for start in range(0, len(texts), 6):
         batch = texts[start : start + 6]
         assert largest_difference(network, model.engine, batch) <= PARITY_TOLERANCE
+
+
+def test_the_cells_by_hand_give_its_golden_scores(model: Model) -> None:
+    for golden in model.manifest.golden:
+        reading = read_gates(model, golden.text)
+        assert reading.difference <= TOLERANCE
+        assert reading.answer.scores == pytest.approx(golden.scores, abs=1e-4)
 
 
 def test_a_text_alone_equals_the_text_in_any_batch_and_order_bit_for_bit(model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -58,3 +59,14 @@ def test_what_the_pages_link_to_in_the_repository_is_part_of_the_site(site: Path
     for path in ("deploy/prometheus.yml", "examples/reviews.ipynb"):
         assert (site / "repository" / path).read_bytes() == (ROOT / path).read_bytes()
     assert 'href="repository/deploy/prometheus.yml"' in (site / "observability.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["recurrent-networks.html", "recurrent-networks.zh.html"])
+def test_formulas_are_drawn_without_a_script(site: Path, name: str) -> None:
+    page = (site / name).read_text(encoding="utf-8")
+    article = page[page.index("<article") : page.index("</article>")]
+    assert article.count('display="block"') == 9
+    assert article.count('display="inline"') > 50
+    assert not re.search(
+        r"arithmatex|\$|\\\w", re.sub(r"<pre.*?</pre>", "", article, flags=re.DOTALL)
+    )

@@ -59,8 +59,8 @@ class FaultyEngine:
             journal.write(f"{what} {' '.join(map(str, lengths.tolist()))}\n")
 
 
-def serve(folder: Path, arguments: Sequence[str]) -> None:
-    settings = Settings()
+def open_faulty_model(settings: Settings, folder: Path, arguments: Sequence[str] = ()) -> Model:
+    """The first model of the settings, whose engine fails as the texts say."""
     model = open_model(find_models_dir(settings) / settings.models[0])
     marks = {
         mark: np.array(model.tokenizer.encode(f"a{mark}")[-4:], dtype=np.int32)  # UTF-8 bytes
@@ -71,7 +71,12 @@ def serve(folder: Path, arguments: Sequence[str]) -> None:
     provider = CUDA if "cuda" in arguments else CPU
     engine = FaultyEngine(model.engine, marks, folder, provider)
     # Not warmed up: what goes to a thread is then the same on every machine.
-    run_server(settings, {"default": Model(model.bundle, model.tokenizer, engine)})
+    return Model(model.bundle, model.tokenizer, engine)
+
+
+def serve(folder: Path, arguments: Sequence[str]) -> None:
+    settings = Settings()
+    run_server(settings, {"default": open_faulty_model(settings, folder, arguments)})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).parents[2]
 LISTENING = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
+PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 PATIENCE_S = 90.0  # for what takes a moment, on however busy a machine
 POLL_S = 0.02
 T = TypeVar("T")
@@ -97,6 +99,11 @@ class Server:
         """The serving processes."""
         return [pid for pid in self.members() if pid != self.process.pid]
 
+    def peak_bytes(self) -> int:
+        """The most memory that the serving processes have held, each at its time."""
+        peaks = [Path(f"/proc/{pid}/status").read_text() for pid in self.children()]
+        return sum(1024 * int(PEAK.findall(status)[0]) for status in peaks)
+
     def wait_for_children(self, count: int, gone: int | None = None) -> list[int]:
         """Wait until `count` processes serve, and `gone` is none of them."""
 
@@ -168,6 +175,65 @@ class Client:
         found = {name.lower(): value for name, value in pairs}
         content = await self._reader.readexactly(int(found["content-length"]))
         return Response(int(head[0].split()[1]), found, json.loads(content))
+
+
+class Stream:
+    """A connection to POST /predict/stream, which sends and reads as the test says."""
+
+    def __init__(self, port: int, query: str = "", receive_bytes: int | None = None) -> None:
+        self.socket = socket.socket()
+        if receive_bytes:  # of answers that the system keeps for a client that does not read
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(("127.0.0.1", port))
+        head = f"POST /predict/stream{query} HTTP/1.1\r\nhost: localhost\r\n"
+        head += "content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
+        self.socket.sendall(head.encode())
+        self._answer = http.client.HTTPResponse(self.socket, method="POST")
+        self._begun = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._answer.close()
+        self.socket.close()
+
+    def send(self, *entries: Any) -> None:
+        """A line of JSON for each."""
+        self.send_bytes("".join(json.dumps(entry) + "\n" for entry in entries).encode())
+
+    def send_bytes(self, part: bytes) -> None:
+        self.socket.sendall(frame(part))
+
+    def finish(self) -> None:
+        """The end of the body."""
+        self.socket.sendall(b"0\r\n\r\n")
+
+    def read(self, count: int) -> list[Any]:
+        """The next lines of the answer."""
+        return [json.loads(self.lines().readline()) for _ in range(count)]
+
+    def read_rest(self) -> list[Any]:
+        """All lines to the end of the answer; raises IncompleteRead for one that was cut off."""
+        return [json.loads(line) for line in self.lines().read().splitlines()]
+
+    def lines(self) -> http.client.HTTPResponse:
+        """The answer, whose head is read on first use."""
+        if not self._begun:
+            self._answer.begin()
+            self._begun = True
+        return self._answer
+
+
+def frame(part: bytes) -> bytes:
+    """A chunk of a body (RFC 9112, 7.1)."""
+    return b"%x\r\n%s\r\n" % (len(part), part)
 
 
 def predict_bytes(inputs: str | list[str], headers: dict[str, str] | None = None) -> bytes:

@@ -47,6 +47,11 @@ class Bench:
         await settle()
         return task
 
+    async def submit_patiently(self, *texts: list[int]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self.batcher.submit_patiently(texts))
+        await settle()
+        return task
+
     async def run_next(self) -> None:
         self.executor.run_next()
         await settle()
@@ -313,3 +318,64 @@ async def test_the_same_text_gets_the_same_bits_in_any_batch(model: Model) -> No
     await bench.run_all()
     assert (await alone).logits[0] == (await crowd).logits[5]
     assert np.isfinite((await crowd).logits).all()
+
+
+async def test_patient_texts_take_half_of_the_queue_and_wait_for_the_rest() -> None:
+    bench = Bench()  # 200 tokens and 20 texts may wait, so 100 and 10 patient ones
+    running = await bench.submit([1])
+    patient = [await bench.submit_patiently([n] * 60) for n in (1, 2, 3)]
+    assert bench.batcher.waiting_tokens == 60
+    impatient = await bench.submit(*[[9] * 70] * 2)  # exactly what is left
+    await bench.run_all()
+    for task in (running, *patient, impatient):
+        assert len((await task).logits[0]) == 2
+    assert [(await task).logits[0][0] for task in patient] == [1, 2, 3]
+
+
+async def test_patient_texts_are_let_in_in_their_order() -> None:
+    bench = Bench()
+    running = await bench.submit([1])
+    first, large, small = [await bench.submit_patiently([n] * n) for n in (90, 80, 1)]
+    assert bench.batcher.waiting_texts == 1  # the small one would fit, but it is not its turn
+    await bench.run_all()
+    await asyncio.gather(running, first, large, small)
+
+
+async def test_patient_texts_beyond_the_half_go_when_nothing_waits() -> None:
+    bench = Bench()
+    task = await bench.submit_patiently([7] * 500)
+    await bench.run_all()
+    assert (await task).logits[0] == [7, 500]
+
+
+async def test_a_patient_request_that_is_cancelled_lets_the_next_in() -> None:
+    bench = Bench()
+    await bench.submit([1])
+    queued, outside, last = [await bench.submit_patiently([n] * 90) for n in (1, 2, 3)]
+    queued.cancel()
+    outside.cancel()
+    await settle()
+    assert bench.batcher.waiting_tokens == 90
+    await bench.run_all()
+    assert (await last).logits[0][0] == 3
+
+
+async def test_patient_texts_outside_are_refused_when_the_queue_closes() -> None:
+    bench = Bench()
+    running = await bench.submit([1])
+    patient = [await bench.submit_patiently([n] * 90) for n in (1, 2)]
+    closing = asyncio.create_task(bench.batcher.close())
+    await settle()
+    await bench.run_all()
+    await asyncio.gather(closing, running)
+    for task in (*patient, await bench.submit_patiently([1])):
+        with pytest.raises(Unavailable, match="stopping"):
+            await task
+
+
+async def test_texts_are_cut_into_pieces_that_can_be_let_in() -> None:
+    cut = Bench().batcher.cut
+    texts = [[1] * length for length in (60, 40, 1, 500, 1, 1)]
+    assert [[len(text) for text in piece] for piece in cut(texts)] == [[60, 40], [1], [500], [1, 1]]
+    assert [len(piece) for piece in cut([[1]] * 25)] == [10, 10, 5]
+    assert list(cut([])) == []

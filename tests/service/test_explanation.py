@@ -34,13 +34,13 @@ def test_nothing_is_run_without_the_only_word() -> None:
     words = make_words([3])
     assert leave_out([7, 8, 9], words) == []
     assert lengths_left(3, words) == []
-    explanation = explain_value(0.6, np.array([]), words)
+    explanation = explain_value(0.6, [], words)
     assert [word.effect for word in explanation.words] == [0.6]
     assert explanation.remainder == 0
 
 
 def test_effects_are_signed() -> None:
-    explanation = explain_value(0.5, np.array([-0.25, 0.75]), make_words([1, 1]))
+    explanation = explain_value(0.5, [-0.25, 0.75], make_words([1, 1]))
     assert [word.effect for word in explanation.words] == [0.75, -0.25]
 
 
@@ -49,6 +49,6 @@ def test_effects_are_signed() -> None:
     without=st.lists(st.floats(-1, 1), min_size=2, max_size=50),
 )
 def test_effects_and_remainder_add_up_to_the_value(value: float, without: list[float]) -> None:
-    explanation = explain_value(value, np.array(without), make_words([1] * len(without)))
+    explanation = explain_value(value, without, make_words([1] * len(without)))
     total = sum(word.effect for word in explanation.words) + explanation.remainder
     assert total == pytest.approx(value, abs=1e-9)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service.errors import DeadlineExceeded, Overloaded, RequestError, Unavailable
-from service.middleware import BodyLimit, DefectNet
+from service.middleware import BodyLimit, BodyRule, DefectNet
 from service.routes.disconnect import while_connected
 from service.routes.errors import install_error_handlers
 from tests.service.fakes import SECRET
@@ -32,7 +32,7 @@ RAISED: dict[str, Exception] = {
 @pytest.fixture(scope="module")
 def raising() -> Iterator[TestClient]:
     app = FastAPI()
-    app.add_middleware(BodyLimit, max_body_bytes=10, timeout_ms=1000)
+    app.add_middleware(BodyLimit, rule=BodyRule(10, 1000), special={})
     app.add_middleware(DefectNet)
     install_error_handlers(app)
 

@@ -22,7 +22,12 @@ from tests.service.processes import Server
 from tests.tiny import make_bundle
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SCHEMATHESIS = "from schemathesis.cli import schemathesis; schemathesis()"
+SCHEMATHESIS = """
+import schemathesis
+from schemathesis.cli import schemathesis as main
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+main()
+"""
 EXAMPLES = 40  # of each operation in each phase
 LIMITS = TextLimits(max_chars=10**6, max_tokens=10**6)
 

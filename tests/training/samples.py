@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ import torch
 from service.bundle import MANIFEST_FILE, MODEL_FILE
 from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
-from training.config import ModelConfig, TrainingConfig
+from training.config import DataSource, ModelConfig, TrainingConfig
 from training.corpus import Corpus
+from training.datasets import DataSet, Rows
 from training.model import Classifier
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,30 @@ def reviews(
         rng.shuffle(words)
         found.setdefault(f"{' '.join(words)} {rng.randint(0, 99)}", label)
     return list(found.items())
+
+
+def data_set(
+    name: str,
+    labels: tuple[str, ...],
+    train: Sequence[Row] = (),
+    test: Sequence[Row] = (),
+    dev: Sequence[Row] = (),
+    **source: str,
+) -> DataSet:
+    """A data set of these rows."""
+
+    def rows(found: Sequence[Row]) -> Rows:
+        return Rows(tuple(text for text, _ in found), tuple(label for _, label in found))
+
+    return DataSet(
+        DataSource(name=name, train="train.csv", **source),  # type: ignore[arg-type]
+        labels,
+        rows(train),
+        rows(dev),
+        rows(test),
+        {},
+        {},
+    )
 
 
 def write_csv(path: Path, rows: Iterable[Row], header: Row = ("review", "sentiment")) -> Path:

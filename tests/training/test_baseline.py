@@ -1,38 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from tests.training.samples import Row, reviews
+from tests.training.samples import data_set, reviews
 from training.baseline import evaluate_baselines
-from training.config import DataSource
-from training.datasets import DataSet, Rows
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
-
-
-def data_set(
-    name: str,
-    labels: tuple[str, ...],
-    train: Sequence[Row] = (),
-    test: Sequence[Row] = (),
-    dev: Sequence[Row] = (),
-    **source: str,
-) -> DataSet:
-    def rows(found: Sequence[Row]) -> Rows:
-        return Rows(tuple(text for text, _ in found), tuple(label for _, label in found))
-
-    return DataSet(
-        DataSource(name=name, train="train.csv", **source),  # type: ignore[arg-type]
-        labels,
-        rows(train),
-        rows(dev),
-        rows(test),
-        {},
-        {},
-    )
 
 
 @pytest.mark.parametrize("language", ["en", "zh", None])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,25 @@ def test_train_says_what_it_read_and_how_right_it_is(run: Run, tmp_path: Path) -
     assert "| reviews | two-way accuracy | 40 |" in done.out
     assert f"bundle: {tmp_path / 'models' / 'tiny'}" in done.out
     assert "pass 2/2" in done.err
+
+
+def test_a_run_without_test_rows_says_so_and_gives_dev_figures(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=40)
+    run_file.write_text(run_file.read_text().replace('test = "test.csv"\n', ""))
+    done = run("train", run_file, *options(tmp_path))
+    assert done.status == 0
+    assert "No data set has test rows: these are figures on the dev rows" in done.out
+    assert "| reviews | two-way accuracy | 8 |" in done.out
+    bundle = tmp_path / "models" / "tiny"
+    card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| dev set | measure |" in card
+    assert "Test sets, read once" not in card
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert metrics["reviews"]["split"] == "dev"
+    assert metrics["reviews"]["model"]["two_way"]["rows"] == 8
+    evaluated = run("evaluate", bundle, run_file, "--data", tmp_path)
+    assert "No data set has test rows" in evaluated.out
+    assert "| reviews | two-way accuracy | 8 |" in evaluated.out
 
 
 def test_train_takes_any_labels_and_three_ways_beside_two(run: Run, tmp_path: Path) -> None:
@@ -141,6 +161,43 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     assert line.removesuffix(" - |") in card
 
 
+def test_distance_has_a_row_for_each_language_and_length(run: Run, project: Path) -> None:
+    done = run("distance", project / "models" / "tiny")
+    assert done.status == 0
+    rows = [line.split(" | ")[:2] for line in done.out.splitlines()[2:]]
+    lengths = ["0", "50", "100", "200", "400"]
+    assert rows == [[f"| {language}", length] for language in ("en", "zh") for length in lengths]
+
+
+def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_path: Path) -> None:
+    content = (
+        "body,stars,kind\nlovely room,5,hotel\nrude waiter,1,food\nsuperb soup,5,food\n,5,food\n"
+    )
+    (tmp_path / "mine.csv").write_text(content)
+    done = run(
+        *("evaluate", project / "models" / "tiny", tmp_path / "mine.csv", "--rows", 2),
+        *("--text-column", "body", "--label-column", "stars", "--domain-column", "kind"),
+        *("--rename", "5=positive", "--rename", "1=negative", "--against", "vader"),
+        *("--output", tmp_path / "report"),
+    )
+    assert done.status == 0
+    assert "| test set | measure | rows | tiny | vader |" in done.out
+    assert "| mine | two-way accuracy | 2 |" in done.out
+    assert "mine: 0 train, 0 dev, 3 test; negative/positive; dropped: 1 without text" in done.err
+    assert (tmp_path / "report" / "report.md").exists()
+
+
+def test_probe_scores_a_bundle_on_the_pairs(run: Run, project: Path, tmp_path: Path) -> None:
+    bundle = project / "models" / "tiny"
+    done = run("probe", bundle)
+    assert done.status == 0
+    assert "| zh | double negation | 24 | " in done.out
+    own = tmp_path / "own.csv"
+    own.write_text("language,phenomenon,positive,negative\nen,words,great soup,awful soup\n")
+    done = run("probe", bundle, "--pairs", own)
+    assert "| en | words | 1 | " in done.out
+
+
 def test_the_data_folder_can_be_a_variable(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +218,7 @@ def test_a_bundle_in_the_way_is_found_before_training(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("model.proj_size=4",), "model.proj_size: ONNX has no projected LSTM"),
+        (("model.proj_size=8",), "model: Value error, proj_size must be smaller than hidden_size"),
         (("model.cell=gru",), "--set model.cell: 'gru' is not a TOML value"),
         (("model.cell='cnn'",), "model.cell"),
         (("nonsense",), "--set nonsense"),
@@ -232,6 +289,11 @@ def test_weights_are_not_exported_under_other_labels(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_variant_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
+    done = run("compare", write_project(tmp_path), "--data", tmp_path, "--only", "cnn")
+    assert_one_line_error(done, "--only: 'cnn' fits none of rnn, gru, lstm")
+
+
 def test_a_missing_bundle_is_one_line(run: Run, project: Path, tmp_path: Path) -> None:
     done = run("evaluate", tmp_path / "none", project / "run.toml", "--data", project)
     assert_one_line_error(done, "no such bundle folder")
@@ -241,3 +303,34 @@ def test_a_bundle_with_other_labels_is_one_line(run: Run, project: Path, tmp_pat
     run_file = write_project(tmp_path, data='rename_labels = {positive = "yes", negative = "no"}')
     done = run("evaluate", project / "models" / "tiny", run_file, "--data", tmp_path)
     assert_one_line_error(done, "reviews: the bundle's labels ['negative', 'positive'] lack 'no'")
+
+
+def test_gates_draws_a_text_and_says_the_services_answer(
+    run: Run, project: Path, tmp_path: Path
+) -> None:
+    picture, table = tmp_path / "gates.png", tmp_path / "gates.csv"
+    bundle, text = project / "models" / "tiny", "the soup was superb"
+    done = run("gates", bundle, text, "--output", picture, "--table", table)
+    assert done.status == 0
+    assert done.err == ""
+    model = open_model(bundle)
+    row = model.probabilities(model.logits([model.tokenizer.encode(text)]))[0]
+    label = model.manifest.labels[int(row.argmax())]
+    answer, same, *paths = done.out.splitlines()
+    assert answer.startswith(f"{label} (negative {row[0]:.4f}, ")
+    assert same == "the same as the service: no probability differs by more than 1e-05"
+    assert paths == [str(picture), str(table)]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert table.read_text().startswith("direction,step,piece,unit,contribution,input,forget,")
+
+
+def test_gates_refuses_what_cannot_be_read_or_written(
+    run: Run, project: Path, tmp_path: Path
+) -> None:
+    bundle = project / "models" / "tiny"
+    assert_one_line_error(run("gates", bundle, " "), "the text is blank")
+    assert_one_line_error(run("gates", tmp_path / "none", "soup"), "no such bundle folder")
+    nowhere = tmp_path / "none" / "gates.png"
+    assert_one_line_error(
+        run("gates", bundle, "soup", "--output", nowhere), f"{nowhere}: cannot be written"
+    )

@@ -1,61 +1,17 @@
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from tests.training.samples import Row, reviews, write_csv
-from training.config import parse_run
-from training.datasets import DataSet, describe, load_data
+from training.config import DataSource, parse_run
+from training.datasets import DataSet, Rows, describe, load_data, load_file
 from training.errors import DataError
-
-TRICKY: tuple[Row, ...] = (
-    ('She said "never again", twice.', "negative"),
-    ("First line.\nSecond line.\r\n\nLast line.", "positive"),
-    ("NA", "negative"),
-    ("null", "positive"),
-    ("None", "negative"),
-    ("tab\there, comma, semicolon; done", "positive"),
-    ("屏幕不错，可是电池\u2028太差了。", "negative"),
-    ("3.10", "positive"),
-)
-
-
-def csv_with(separator: str) -> Callable[[Sequence[Row]], bytes]:
-    def written(rows: Sequence[Row]) -> bytes:
-        frame = pd.DataFrame(rows, columns=["text", "label"])
-        return frame.to_csv(index=False, sep=separator, lineterminator="\n").encode()
-
-    return written
-
-
-def as_json_lines(rows: Sequence[Row]) -> bytes:
-    lines = [json.dumps({"text": t, "label": n}, ensure_ascii=False) + "\n" for t, n in rows]
-    return "".join(lines).encode()
-
-
-def as_parquet(rows: Sequence[Row]) -> bytes:
-    sink = pa.BufferOutputStream()
-    texts, labels = zip(*rows, strict=True)
-    pyarrow.parquet.write_table(pa.table({"text": list(texts), "label": list(labels)}), sink)
-    return sink.getvalue().to_pybytes()
-
-
-FORMATS: dict[str, Callable[[Sequence[Row]], bytes]] = {
-    ".csv": csv_with(","),
-    ".tsv": csv_with("\t"),
-    ".jsonl": as_json_lines,
-    ".ndjson": as_json_lines,
-    ".parquet": as_parquet,
-}
 
 
 def load(folder: Path, run: dict[str, Any] | None = None, **source: Any) -> DataSet:
@@ -75,27 +31,7 @@ def write(folder: Path, content: str, name: str = "train.csv") -> Path:
     return folder
 
 
-# Formats
-
-
-@pytest.mark.parametrize("packed", ["", ".gz"])
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str, packed: str) -> None:
-    content = FORMATS[suffix](TRICKY)
-    name = f"train{suffix}{packed}"
-    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
-    found = load(tmp_path, train=name, dev_share=0.0)
-    assert rows_of(found) == list(TRICKY)
-    assert found.dropped == {}
-
-
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
-    for name, content in (
-        ("train.csv", "text,label\ngood,p\nbad,n\n"),
-        ("train.jsonl", '{"text": "good", "label": "p"}\n{"text": "bad", "label": "n"}\n'),
-    ):
-        write(tmp_path, "\ufeff" + content, name)
-        assert len(load(tmp_path, train=name, dev_share=0.0).train) == 2
+# Columns
 
 
 def test_columns_are_named_by_the_run(tmp_path: Path) -> None:
@@ -290,9 +226,6 @@ GOOD = "text,label\ngood,p\nbad,n\n"
         ("text,label\n", {}, "the column 'text' holds no text"),
         (GOOD, {"text_column": "body"}, r"no column 'body' \(see text_column\); it has \['text'"),
         (GOOD, {"label_column": "y"}, r"no column 'y' \(see label_column\)"),
-        ("text,label\na,p\nb,n,extra\n", {}, "cannot be parsed: .*line 3"),
-        ("text,label\na,p,extra\nb,n,extra\n", {}, "row 1: has more cells than the header"),
-        ('text,label\na,p\n"b,n\n', {}, "cannot be parsed: .*EOF inside string"),
         ("", {}, "cannot be parsed: No columns"),
         ("text,label\na,\nb,\n", {}, "no row is left to train on .*'without label': 2"),
     ],
@@ -306,60 +239,16 @@ def test_a_csv_that_cannot_be_learnt_from_is_refused(
     assert str(tmp_path / "train.csv") in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ('{"text": "a", "label": "p"}\n{"text": "b"', "row 2: not JSON"),
-        ('{"text": "a", "label": "p"}\n\n["b", "n"]', "row 3: not a JSON object"),
-        ('{"text": "a", "label": "p"}\n{"text": ["b"], "label": "n"}', "row 2: .*holds a list"),
-        ('[{"text": "a", "label": "p"}]', "row 1: not a JSON object"),
-    ],
-)
-def test_json_lines_that_are_not_rows_are_refused(tmp_path: Path, lines: str, message: str) -> None:
-    write(tmp_path, lines, "train.jsonl")
-    with pytest.raises(DataError, match=message) as caught:
+def test_a_cell_that_is_no_text_is_refused_with_its_row(tmp_path: Path) -> None:
+    write(tmp_path, '{"text": "a", "label": "p"}\n{"text": ["b"], "label": "n"}', "train.jsonl")
+    with pytest.raises(DataError, match=r"train\.jsonl: row 2: .*holds a list"):
         load(tmp_path, train="train.jsonl")
-    assert str(tmp_path / "train.jsonl") in str(caught.value)
 
 
 def test_parquet_bytes_are_not_taken_for_text(tmp_path: Path) -> None:
     pd.DataFrame({"text": [b"a", b"b"], "label": ["p", "n"]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"t\.parquet: row 1: .*holds a bytes, not a text"):
         load(tmp_path, train="t.parquet")
-
-
-@pytest.mark.parametrize("name", ["none.csv", "none.csv.gz", "none.parquet"])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"none.*cannot be read"):
-        load(tmp_path, train=name)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "garbled", "plain"])
-def test_a_corrupt_gzip_file_is_named(tmp_path: Path, damage: str) -> None:
-    content = gzip.compress(csv_with(",")(reviews(200)))
-    middle = len(content) // 2
-    broken = {
-        "truncated": content[:middle],
-        "flipped": content[:middle] + b"\xff" * 8 + content[middle + 8 :],
-        "garbled": content[:10] + b"\xff" * 8 + content[18:],  # no such kind of block
-        "plain": b"text,label\na,p\nb,n\n",
-    }
-    (tmp_path / "train.csv.gz").write_bytes(broken[damage])
-    with pytest.raises(DataError, match=r"train\.csv\.gz: cannot be parsed"):
-        load(tmp_path, train="train.csv.gz")
-
-
-@pytest.mark.parametrize("name", ["train.csv", "train.jsonl", "train.parquet"])
-def test_a_file_of_random_bytes_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(bytes(range(255, 100, -1)))
-    with pytest.raises(DataError, match=name):
-        load(tmp_path, train=name)
-
-
-def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
-    (tmp_path / "train.xlsx").write_bytes(b"")
-    with pytest.raises(DataError, match=r"train\.xlsx: neither \.csv, \.tsv"):
-        load(tmp_path, train="train.xlsx")
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -380,3 +269,46 @@ def test_one_class_over_all_sets_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "text,label\na,p\nb,p\n")
     with pytest.raises(DataError, match="one class only"):
         load(tmp_path, labels=["p", "n"], dev_share=0.0)
+
+
+# A file to test on, without a run
+
+
+def load_test(folder: Path, content: str, domain_column: str | None = None) -> DataSet:
+    write(folder, content, "test.csv")
+    source = DataSource(name="t", test=str(folder / "test.csv"), rename_labels={"1": "positive"})
+    return load_file(source, ("negative", "neutral", "positive"), domain_column)
+
+
+def test_a_file_says_what_its_rows_say_in_the_order_of_the_bundle(tmp_path: Path) -> None:
+    found = load_test(tmp_path, "text,label\na,1\nb,neutral\nc,\nd,negative\n")
+    assert found.labels == ("negative", "neutral", "positive")
+    assert found.test == Rows(("a", "b", "d"), ("positive", "neutral", "negative"))
+    assert found.dropped == {"without label": 1}
+
+
+def test_a_file_of_one_polarity_is_two_way(tmp_path: Path) -> None:
+    assert load_test(tmp_path, "text,label\na,1\n").labels == ("negative", "positive")
+
+
+def test_domains_stay_with_their_rows(tmp_path: Path) -> None:
+    content = "text,label,kind\na,1,books\n,1,films\nb,negative,films\n"
+    found = load_test(tmp_path, content, domain_column="kind").test
+    assert found.domains == ("books", "films")
+    assert found.only(["negative"]).domains == ("films",)
+    assert load_test(tmp_path, content).test.domains == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "domain_column", "message"),
+    [
+        ("text,label\na,mixed\n", None, r"test\.csv: row 1: unknown label 'mixed'; known are"),
+        ("text,label\na,\n", None, r"test\.csv: no row is left to score .*'without label': 1"),
+        ("text,label\na,1\n", "kind", r"test\.csv: no column 'kind' \(see --domain-column\)"),
+    ],
+)
+def test_a_file_that_cannot_be_tested_on_is_refused(
+    tmp_path: Path, content: str, domain_column: str | None, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_test(tmp_path, content, domain_column)

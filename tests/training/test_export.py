@@ -9,13 +9,10 @@ import torch
 from service.bundle import OnnxSpec
 from service.engine import OnnxEngine, pad
 from tests.training.samples import classifier
-from training.config import ModelConfig
-from training.errors import ExportError
 from training.export import (
     OPSET,
     PARITY_TOLERANCE,
     build_graph,
-    check_exportable,
     largest_difference,
     read_graph,
     round_embedding,
@@ -23,11 +20,15 @@ from training.export import (
 from training.model import Classifier
 
 KINDS = ("last", "mean", "max", "attention")
-NETWORKS = [
-    {"cell": cell, "layers": layers, "bidirectional": both, "pooling": pooling}
-    for cell, layers, both, pooling in itertools.product(
-        ("rnn", "lstm", "gru"), (1, 2), (False, True), [*((kind,) for kind in KINDS), KINDS]
+ENCODERS = [
+    {"cell": cell, "proj_size": proj_size, "layers": layers, "bidirectional": both}
+    for (cell, proj_size), layers, both in itertools.product(
+        (("rnn", 0), ("lstm", 0), ("gru", 0), ("lstm", 3)), (1, 2), (False, True)
     )
+]
+NETWORKS = [
+    {**encoder, "pooling": pooling}
+    for encoder, pooling in itertools.product(ENCODERS, [*((kind,) for kind in KINDS), KINDS])
 ]
 VOCAB = 50
 
@@ -70,9 +71,12 @@ def test_reading_the_graph_gives_the_weights_back(fields: dict[str, object]) -> 
         assert torch.equal(found[name], weight), name
 
 
-@pytest.mark.parametrize("pooling", [("max", "mean"), KINDS])
-def test_a_text_alone_equals_the_text_in_any_batch_bit_for_bit(pooling: tuple[str, ...]) -> None:
-    engine = engine_of(network(cell="lstm", pooling=pooling, hidden_size=24, embedding_size=16))
+@pytest.mark.parametrize("hidden_size", [24, 7])
+@pytest.mark.parametrize("fields", ENCODERS, ids=lambda f: "-".join(map(str, f.values())))
+def test_a_text_alone_equals_the_text_in_any_batch_bit_for_bit(
+    fields: dict[str, object], hidden_size: int
+) -> None:
+    engine = engine_of(network(pooling=KINDS, hidden_size=hidden_size, embedding_size=16, **fields))
     rng = np.random.default_rng(0)
     texts = random_texts(rng.integers(1, 200, size=40).tolist())
     alone = np.concatenate([engine.run(*pad([text], pad_id=0)) for text in texts])
@@ -84,8 +88,9 @@ def test_a_text_alone_equals_the_text_in_any_batch_bit_for_bit(pooling: tuple[st
             assert together.tobytes() == alone[rows].tobytes()
 
 
-def test_what_the_padding_holds_changes_nothing() -> None:
-    engine = engine_of(network(pooling=KINDS))
+@pytest.mark.parametrize("fields", ENCODERS, ids=lambda f: "-".join(map(str, f.values())))
+def test_what_the_padding_holds_changes_nothing(fields: dict[str, object]) -> None:
+    engine = engine_of(network(pooling=KINDS, **fields))
     ids, lengths = pad(random_texts([3, 12, 1]), pad_id=0)
     other = np.where(np.arange(12) < lengths[:, None], ids, 7).astype(np.int32)
     assert engine.run(ids, lengths).tobytes() == engine.run(other, lengths).tobytes()
@@ -103,11 +108,3 @@ def test_rounding_moves_the_embedding_by_less_than_half_precision() -> None:
 def test_a_graph_of_another_network_is_told_apart() -> None:
     texts = random_texts([5, 9])
     assert largest_difference(network(), engine_of(network(seed=1)), texts) > 0.01
-
-
-def test_a_projected_lstm_has_no_onnx_form() -> None:
-    with pytest.raises(ExportError, match=r"model\.proj_size: .*leave it at 0"):
-        build_graph(classifier(proj_size=4))
-    with pytest.raises(ExportError, match="proj_size"):
-        check_exportable(ModelConfig(proj_size=4))
-    check_exportable(ModelConfig())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from training.objectives import partial_label_loss
+from training.objectives import adversarial_noise, partial_label_loss
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 LOGITS = torch.tensor([[1.0, 5.0, -0.5], [0.2, -3.0, 0.7], [0.0, 1.0, 2.0]])
@@ -59,3 +59,22 @@ def test_mixed_rows_average_over_the_batch() -> None:
     torch.testing.assert_close(
         partial_label_loss(LOGITS, targets, sayable), torch.stack(alone).mean()
     )
+
+
+def test_adversarial_noise_has_its_size_and_raises_the_loss_most() -> None:
+    torch.manual_seed(0)
+    weights = torch.randn(4, 5, 8)
+
+    def loss_of(embedded: torch.Tensor) -> torch.Tensor:
+        return (embedded * weights).sum(dim=(1, 2))
+
+    gradient = weights * 1e-6  # however small the loss
+    noise = adversarial_noise(gradient, norm=0.3)
+    assert noise.square().sum(dim=-1).mean(dim=-1).sqrt() == pytest.approx([0.3] * 4, rel=1e-5)
+    for _ in range(20):
+        other = adversarial_noise(torch.randn(4, 5, 8), norm=0.3)
+        assert (loss_of(noise) > loss_of(other)).all()
+
+
+def test_no_gradient_gives_no_noise() -> None:
+    assert (adversarial_noise(torch.zeros(1, 2, 3), norm=1.0) == 0).all()

@@ -193,6 +193,24 @@ def test_the_log_has_the_columns_that_are_documented(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 
+def test_every_text_is_read_once_more_with_noise_after_the_passes_without(tmp_path: Path) -> None:
+    trainer = trainer_of(
+        tmp_path, passes=3, adversarial_norm=0.1, adversarial_after=1, patience=100
+    )
+    read: list[bool] = []
+
+    def note(model: Classifier, _: object, options: dict[str, Any], __: object) -> None:
+        if model.training:
+            noise = options["noise"]
+            read.append(noise is not None and bool(noise.any()))
+
+    trainer._model.register_forward_hook(note, with_kwargs=True)
+    trainer.fit()
+    steps = trainer._plan.starts
+    assert read[: steps[1]] == [False] * steps[1]
+    assert read[steps[1] :] == [False, True] * (steps[3] - steps[1])
+
+
 def test_each_pass_reads_its_own_segmentation(tmp_path: Path) -> None:
     train = corpus(16)
     shorter = TokenStore.of([train.store[row][:2].tolist() for row in range(len(train))])
