@@ -1,10 +1,12 @@
 // What the service is asked. Addresses are relative, so that the page works below any prefix.
 
+const XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /** Why a request has no answer: `type` is the service's name for it, or `unreachable`. */
 export class Refusal extends Error {
-  constructor(status, { type, message, param }, retryAfterS = 0) {
+  constructor(status, { type, message }, retryAfterS = 0) {
     super(message);
-    Object.assign(this, { status, type, param, retryAfterS });
+    Object.assign(this, { status, type, retryAfterS });
   }
 
   /** Whether the texts are at fault, and not the service or the moment. */
@@ -16,7 +18,14 @@ export class Refusal extends Error {
 export const analyze = (inputs, options, signal) => post("analyze", { inputs, ...options }, signal);
 export const predict = (inputs, options, signal) => post("predict", { inputs, ...options }, signal);
 export const listModels = async () => (await ask("models")).models;
-export const readLimits = async () => (await ask("info")).limits;
+
+/** The Blob of a spreadsheet with its answers, for `options` of POST /predict/file. */
+export async function answerSheet(file, { column, model }, signal) {
+  const query = new URLSearchParams(model ? { column, model } : { column });
+  const headers = { "Content-Type": XLSX };
+  const sent = { method: "POST", headers, body: file, signal };
+  return ask(`predict/file?${query}`, sent, (response) => response.blob());
+}
 
 const post = (path, body, signal) =>
   ask(path, {
@@ -26,11 +35,11 @@ const post = (path, body, signal) =>
     signal,
   });
 
-async function ask(path, options = {}) {
+async function ask(path, options = {}, read = (response) => response.json()) {
   let response, answer;
   try {
     response = await fetch(path, options);
-    answer = await response.json();
+    answer = await (response.ok ? read(response) : response.json());
   } catch (error) {
     if (error.name === "AbortError") throw error;
     // No answer at all, or one that a proxy made.

@@ -5,13 +5,15 @@ import { decode, ENCODINGS, guessEncoding } from "./encodings.js";
 import { number, onLanguage, t } from "./i18n.js";
 import { Job } from "./job.js";
 import { chosenModel } from "./models.js";
+import { Sheet } from "./sheet.js";
 import { guessColumn, openTable, Unreadable } from "./tables.js";
 
 const MAX_FILE_MB = 100; // it is held in memory, as bytes and as text
-const SHEETS = /\.(xlsx?|ods|numbers)$/i;
+const SHEETS = /\.(xls|ods|numbers)$/i;
 const PREVIEWED = 3;
 
 let file = null; // { name, bytes, encoding, header, table, column, job }
+let sheet = null; // in place of `file`, where a spreadsheet has been chosen
 
 export function startFiles() {
   const drop = find("drop");
@@ -31,16 +33,19 @@ export function startFiles() {
   onLanguage(() => {
     showProblem(find("file-problem"), null);
     if (file) render();
+    else sheet?.render();
   });
 }
 
 async function open(chosen) {
   file?.job?.stop();
-  file = null;
+  sheet?.stop();
+  file = sheet = null;
   find("file-panel").hidden = true;
   try {
     if (SHEETS.test(chosen.name)) throw new Unreadable("fileSheet");
     if (chosen.size > MAX_FILE_MB * 1e6) throw new Unreadable("fileTooBig", { limit: MAX_FILE_MB });
+    if (chosen.name.toLowerCase().endsWith(".xlsx")) return openSheet(chosen);
     const bytes = new Uint8Array(await chosen.arrayBuffer());
     const opened = { name: chosen.name, bytes, encoding: guessEncoding(bytes), header: true };
     read(opened);
@@ -51,6 +56,13 @@ async function open(chosen) {
   } catch (error) {
     tell(error);
   }
+}
+
+function openSheet(chosen) {
+  showProblem(find("file-problem"), null);
+  sheet = new Sheet(chosen);
+  sheet.render();
+  find("column").focus();
 }
 
 /** Read the table of a file with its encoding and header. Raises Unreadable. */

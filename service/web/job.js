@@ -5,10 +5,10 @@ import { hasMark } from "./encodings.js";
 import { explainError, number, t } from "./i18n.js";
 import { Results } from "./results.js";
 import { answerRows } from "./rows.js";
+import { offer } from "./save.js";
 import { nameColumns } from "./tables.js";
 
 const UPDATE_MS = 400;
-const KEEP_MS = 60_000; // browsers fetch a download after the click
 
 export class Job {
   #source; // { name, table, column, encoding, bytes, model }
@@ -131,10 +131,7 @@ export class Job {
     // Spreadsheet programs take a file for UTF-8 by its mark; where it was something else, it now is.
     const marked = table.suffix !== "jsonl" && (encoding !== "utf-8" || hasMark(bytes));
     const parts = [...(marked ? ["\ufeff"] : []), ...table.write(added, answer)];
-    const address = URL.createObjectURL(new Blob(parts, { type: "text/plain" }));
-    const stem = name.replace(/\.[^.]*$/, "");
-    make("a", { href: address, download: `${stem}-sentiment.${table.suffix}` }).click();
-    setTimeout(() => URL.revokeObjectURL(address), KEEP_MS);
+    offer(parts, name, table.suffix);
   }
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Route, expect
 
 from tests.service.serving import Server, wait_until
@@ -159,7 +160,7 @@ def test_encoding_column_and_header_can_be_chosen(visit: Open, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"PK", "spreadsheet"),
+        ("a.ods", b"PK", "as XLSX"),
         ("a.csv", b"", "no rows"),
         ("a.csv", b"text\n", "no rows"),
         ("a.jsonl", b'{"text": "good"}\nnothing\n', "Line 2 is no JSON object"),
@@ -239,6 +240,30 @@ def test_a_service_that_fails_ends_it_and_what_is_there_stays(visit: Open, revie
     page.button("Go on").click()
     wait_until(lambda: page.page.clock.run_for(1000) or problem.is_hidden(), "going on")
     expect(page.find(".state")).to_contain_text("200 rows read")
+
+
+def test_a_spreadsheet_is_answered_by_the_service(visit: Open, tmp_path: Path) -> None:
+    book = Workbook()
+    for row in (["id", "评论"], [1, "味道很好"], [2, "太差了"]):
+        book.active.append(row)
+    book.save(tmp_path / "评论.xlsx")
+    page = visit()
+    page.refusals_expected = True
+    page.choose(tmp_path / "评论.xlsx")
+    page.find("#start").click()
+    expect(page.find("#file-panel .problem")).to_contain_text("评论")  # the columns there are
+    page.page.get_by_label("Name of the column of texts").fill("评论")
+    page.find("#start").click()
+    expect(page.button("Download the file with the answers")).to_be_visible()
+    assert page.violations() == []
+    download = page.download()
+    assert download.suggested_filename == "评论-sentiment.xlsx"
+    rows = list(load_workbook(io.BytesIO(download.path().read_bytes())).active.values)
+    assert [row[:3] for row in rows] == [
+        ("id", "评论", "label"),
+        (1, "味道很好", "positive"),
+        (2, "太差了", "negative"),
+    ]
 
 
 def test_a_long_row_is_refused_alone(visit: Open, tmp_path: Path) -> None:

@@ -144,9 +144,9 @@ def test_a_text_that_cannot_be_read_is_refused_in_words(visit: Open) -> None:
     page = visit(locale="zh-CN")
     page.refusals_expected = True
     page.write("a\0b")
-    expect(page.find("#text-problem")).to_contain_text("服务无法读取这段文字")
+    expect(page.find("#text-problem")).to_contain_text("服务无法读取此内容")
     page.button("English").click()
-    expect(page.find("#text-problem")).to_contain_text("cannot read this text")
+    expect(page.find("#text-problem")).to_contain_text("cannot read this.")
     page.read("better")
     expect(page.find("#text-problem")).to_be_hidden()
 
