@@ -9,6 +9,7 @@ import { offer } from "./save.js";
 import { nameColumns } from "./tables.js";
 
 const UPDATE_MS = 400;
+const UPDATE_SHARE = 0.1; // of the time goes to drawing, however many rows there are
 
 export class Job {
   #source; // { name, table, column, encoding, bytes, model }
@@ -19,7 +20,7 @@ export class Job {
   #failed = null;
   #waitS = 0;
   #began = { ms: 0, done: 0 };
-  #drawnMs = 0;
+  #drawAtMs = 0;
   #bar = make("progress");
   #state = make("p", { class: "state" });
   #problem = make("p", { class: "problem", role: "alert", hidden: true });
@@ -82,10 +83,12 @@ export class Job {
 
   #note(waitS) {
     this.#waitS = waitS;
-    if (performance.now() - this.#drawnMs < UPDATE_MS) return;
-    this.#results.update();
     this.#update();
-    this.#drawnMs = performance.now();
+    const beganMs = performance.now();
+    if (beganMs < this.#drawAtMs) return;
+    this.#results.update();
+    const endedMs = performance.now();
+    this.#drawAtMs = endedMs + Math.max(UPDATE_MS, (endedMs - beganMs) / UPDATE_SHARE);
   }
 
   #update() {

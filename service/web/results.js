@@ -9,17 +9,19 @@ const EXTREMES = 5;
 const PAGE_ROWS = 20;
 const FAILED = Symbol("rows without an answer");
 
-/** The probability of positive less that of negative; undefined for labels that lack one. */
-export function polarScore({ scores }) {
-  const of = (wanted) => Object.keys(scores).find((label) => tone(label) === wanted);
-  const [positive, negative] = [of("positive"), of("negative")];
-  return positive && negative ? scores[positive] - scores[negative] : undefined;
+/** What gives a row's probability of positive less that of negative; null where labels lack one. */
+function findPolarity(labels) {
+  const [positive, negative] = ["positive", "negative"].map((wanted) =>
+    labels.find((label) => tone(label) === wanted),
+  );
+  return positive && negative ? ({ scores }) => scores[positive] - scores[negative] : null;
 }
 
 /** The view of `results` for `texts`; `element` is its place on the page. */
 export class Results {
   #texts;
   #results;
+  #counts = new Map();
   #filter = null; // null for all, else a label or FAILED
   #shown = PAGE_ROWS;
   #plot = make("div");
@@ -57,30 +59,29 @@ export class Results {
 
   /** Take in what has been answered since. Buttons stay where they are, and keep their focus. */
   update() {
-    const answered = [];
-    this.#results.forEach((result, row) => result.label && answered.push(row));
-    this.#updateFilters(answered);
+    this.#counts = this.#count();
+    this.#updateFilters();
     this.#fillTable();
-    const ranked = answered.map((row) => {
-      const result = this.#results[row];
-      return { row, label: result.label, score: polarScore(result) };
+    const polarity = findPolarity(this.#labels);
+    const rows = [];
+    this.#results.forEach((result, row) => {
+      if (result.label) rows.push({ row, label: result.label, score: polarity?.(result) });
     });
-    this.#plotDistribution(ranked);
-    this.#listExtremes(ranked);
+    this.#plotDistribution(rows, polarity);
+    this.#listExtremes(rows, polarity);
   }
 
-  #plotDistribution(ranked) {
-    const labels = this.#labels;
-    const shares = labels.map((label) => {
-      const count = ranked.filter((row) => row.label === label).length;
-      const text = t("share", { count: number(count), percent: percent(count / ranked.length) });
+  #plotDistribution(rows, polarity) {
+    const shares = this.#labels.map((label) => {
+      const count = this.#counts.get(label);
+      const share = rows.length ? percent(count / rows.length) : "–";
+      const text = t("share", { count: number(count), percent: share });
       return make("li", {}, badge(label), make("span", { class: "figure" }, text));
     });
-    const polar = ranked[0]?.score !== undefined;
     this.#plot.replaceChildren(
       make("h3", {}, t("distribution")),
       make("ul", { class: "shares" }, ...shares),
-      ...(polar ? [histogram(ranked, labels)] : []),
+      ...(polarity ? [histogram(rows, this.#labels)] : []),
     );
   }
 
@@ -89,10 +90,10 @@ export class Results {
     return sortLabels(Object.keys(this.#results.find((result) => result?.scores)?.scores ?? {}));
   }
 
-  #listExtremes(ranked) {
+  #listExtremes(rows, polarity) {
     const surest = (row) => this.#results[row].score;
     const lists = [["leastCertain", (a, b) => surest(a.row) - surest(b.row), () => true]];
-    if (ranked[0]?.score !== undefined) {
+    if (polarity) {
       lists.unshift(
         ["mostPositive", (a, b) => b.score - a.score, ({ score }) => score > 0],
         ["mostNegative", (a, b) => a.score - b.score, ({ score }) => score < 0],
@@ -100,7 +101,7 @@ export class Results {
     }
     this.#extremes.replaceChildren(
       ...lists.map(([key, compare, belongs]) => {
-        const chosen = ranked.filter(belongs).sort(compare).slice(0, EXTREMES);
+        const chosen = rows.filter(belongs).sort(compare).slice(0, EXTREMES);
         const items = chosen.map(({ row, score }) => this.#describe(row, score));
         return make("div", {}, make("h3", {}, t(key)), make("ol", {}, ...items));
       }),
@@ -124,17 +125,20 @@ export class Results {
     );
   }
 
-  #updateFilters(answered) {
-    const counts = new Map([[null, this.#results.filter(Boolean).length]]);
-    for (const label of this.#labels) counts.set(label, 0);
-    for (const row of answered) {
-      const { label } = this.#results[row];
-      counts.set(label, counts.get(label) + 1);
-    }
-    const failed = counts.get(null) - answered.length;
-    if (failed || this.#filter === FAILED) counts.set(FAILED, failed);
-    const buttons = [...this.#filters.children];
-    if (buttons.length !== counts.size) this.#makeFilters([...counts.keys()]);
+  /** How many rows each filter lets through: all, each label, and those that failed, if any. */
+  #count() {
+    const counts = new Map([[null, 0], ...this.#labels.map((label) => [label, 0])]);
+    this.#results.forEach((result) => {
+      const key = result.label ?? FAILED;
+      counts.set(null, counts.get(null) + 1);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    });
+    return counts;
+  }
+
+  #updateFilters() {
+    const counts = this.#counts;
+    if (this.#filters.children.length !== counts.size) this.#makeFilters([...counts.keys()]);
     [...counts].forEach(([key, count], place) => {
       const name = key === null ? t("all") : key === FAILED ? t("failed") : nameLabel(key);
       const button = this.#filters.children[place];
@@ -148,7 +152,8 @@ export class Results {
     const choose = (key) => () => {
       this.#filter = key;
       this.#shown = PAGE_ROWS;
-      this.update();
+      this.#updateFilters();
+      this.#fillTable();
     };
     this.#filters.replaceChildren(
       ...keys.map((key) => make("button", { type: "button", class: style(key), onclick: choose(key) })),

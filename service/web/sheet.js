@@ -51,7 +51,7 @@ export class Sheet {
   async #run() {
     this.#abort = new AbortController();
     this.#failed = this.#answered = null;
-    this.render();
+    this.#refresh();
     const options = { column: this.#column, model: chosenModel() };
     try {
       this.#answered = await answerSheet(this.#file, options, this.#abort.signal);
@@ -60,6 +60,12 @@ export class Sheet {
       if (error.name !== "AbortError") this.#failed = error;
     }
     this.#abort = null;
+    this.#refresh();
+  }
+
+  /** Render, with the focus on what comes next. */
+  #refresh() {
     this.render();
+    find("file-panel").querySelector(".buttons button:last-child").focus();
   }
 }
