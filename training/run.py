@@ -13,7 +13,7 @@ from tqdm import tqdm
 from service.bundle import TOKENIZER_FILE, sha256
 from service.tokenizer import Tokenizer
 from training.batching import TokenStore
-from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
+from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import RunConfig, run_as_dict
 from training.corpus import encode_corpus
 from training.datasets import DataSet, describe, load_data
@@ -22,6 +22,8 @@ from training.errors import ConfigError, DataError, TrainingError
 from training.model import Classifier
 from training.tokenizer import sample_segmentations, train_tokenizer
 from training.trainer import Trainer
+
+SEGMENTATIONS_FILE = "segmentations.pt"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
         world=world,
         seed=run.seed,
         fingerprint=fingerprint(run, prepared),
-        segmentations=_segmentations(run, prepared, world),
+        segmentations=_segmentations(run, prepared, folder, world),
     )
     return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
 
@@ -137,16 +139,34 @@ def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     )
 
 
-def _segmentations(run: RunConfig, prepared: Prepared, world: World) -> list[TokenStore]:
-    """The train texts as each pass reads them, where segmentations are drawn."""
-    alpha = run.training.sampling_alpha
+def _segmentations(
+    run: RunConfig, prepared: Prepared, folder: Path, world: World
+) -> list[TokenStore]:
+    """The train texts as each pass reads them, where segmentations are drawn.
+
+    Drawn once and kept in the folder, for every process and every resume: sentencepiece
+    draws others in every process, whatever its seed.
+    """
+    alpha, reads = run.training.sampling_alpha, run.training.reads
     if not alpha:
         return []
-    texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
-    seeds = range(run.seed, run.seed + run.training.reads)
-    bar = tqdm(seeds, desc="drawing segmentations", unit="pass", disable=not world.leads)
+    path = folder / f"{fingerprint(run, prepared)[:12]}.{SEGMENTATIONS_FILE}"
+    if world.leads and not path.exists():
+        texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
+        bar = tqdm(range(reads), desc="drawing segmentations", unit="pass")
+        drawn = (
+            sample_segmentations(prepared.tokenizer, texts, alpha, run.seed + number)
+            for number in bar
+        )
+        tensors = [
+            {name: torch.from_numpy(array) for name, array in vars(TokenStore.of(ids)).items()}
+            for ids in drawn
+        ]
+        save_atomically({"passes": tensors}, path)
+    world.wait()
     return [
-        TokenStore.of(sample_segmentations(prepared.tokenizer, texts, alpha, seed)) for seed in bar
+        TokenStore(flat=one["flat"].numpy(), offsets=one["offsets"].numpy())
+        for one in load(path)["passes"]
     ]
 
 

@@ -52,6 +52,7 @@ def sample_segmentations(
 
     A segmentation is drawn with probability proportional to its own to the power of `alpha`
     (Kudo 2018, subword regularization): the smaller, the more and the shorter the pieces.
+    The same seed draws the same within a process, and others in another one.
     """
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     sentencepiece.set_random_generator_seed(seed)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -248,6 +249,20 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Path) -> None:
     done = run_python(*command)
     assert done.returncode == 0, done.stderr
     assert_ends_like_the_whole_run(whole, "killed")
+
+
+def test_a_killed_run_resumes_with_the_segmentations_that_it_has_drawn(tmp_path: Path) -> None:
+    write_project(tmp_path, training="passes = 10\npatience = 100\nsampling_alpha = 0.3")
+    done = run_python(*train_command(tmp_path, "run", "models"))
+    assert done.returncode == 0, done.stderr
+    (drawn,) = (tmp_path / "run").glob("*.segmentations.pt")
+    (tmp_path / "killed").mkdir()
+    shutil.copy(drawn, tmp_path / "killed")  # another process would draw others
+    command = train_command(tmp_path, "killed", "models-killed")
+    assert stop_midway(signal.SIGKILL, *command) == -signal.SIGKILL
+    done = run_python(*command)
+    assert done.returncode == 0, done.stderr
+    assert_ends_like_the_whole_run(tmp_path, "killed")
 
 
 @pytest.mark.parametrize("whole", ["fp32"], indirect=True)
