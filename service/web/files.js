@@ -16,25 +16,24 @@ let file = null; // { name, bytes, encoding, header, table, column, job }
 let sheet = null; // in place of `file`, where a spreadsheet has been chosen
 
 export function startFiles() {
-  const drop = find("drop");
   find("file").addEventListener("change", ({ target }) => {
     if (target.files.length) open(target.files[0]);
     target.value = ""; // so that the same file can be chosen again
   });
-  for (const type of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(type, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", type === "dragover");
-    });
-  }
-  drop.addEventListener("drop", ({ dataTransfer }) => {
-    if (dataTransfer.files.length) open(dataTransfer.files[0]);
-  });
+  for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drag);
   onLanguage(() => {
     showProblem(find("file-problem"), null);
     if (file) render();
     else sheet?.render();
   });
+}
+
+/** Take a file that is dropped anywhere: beside its place, the browser would leave the page for it. */
+function drag(event) {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  find("drop").classList.toggle("over", event.type === "dragover");
+  if (event.type === "drop") open(event.dataTransfer.files[0]);
 }
 
 async function open(chosen) {

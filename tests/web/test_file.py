@@ -182,8 +182,8 @@ def test_a_file_can_be_dropped(visit: Open) -> None:
         """() => {
           const transfer = new DataTransfer();
           transfer.items.add(new File(["text\\nLovely\\n"], "dropped.csv"));
-          const drop = document.getElementById("drop");
-          drop.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
+          const drop = { dataTransfer: transfer, bubbles: true, cancelable: true };
+          document.querySelector("h1").dispatchEvent(new DragEvent("drop", drop));
         }"""
     )
     expect(page.find("#file-panel h3").first).to_contain_text("dropped.csv")
