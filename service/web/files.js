@@ -14,6 +14,7 @@ const PREVIEWED = 3;
 
 let file = null; // { name, bytes, encoding, header, table, column, job }
 let sheet = null; // in place of `file`, where a spreadsheet has been chosen
+let failed = null; // the error that stands on the page
 
 export function startFiles() {
   find("file").addEventListener("change", ({ target }) => {
@@ -22,7 +23,7 @@ export function startFiles() {
   });
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drag);
   onLanguage(() => {
-    showProblem(find("file-problem"), null);
+    tell(failed);
     if (file) render();
     else sheet?.render();
   });
@@ -49,7 +50,7 @@ async function open(chosen) {
     const opened = { name: chosen.name, bytes, encoding: guessEncoding(bytes), header: true };
     read(opened);
     file = opened;
-    showProblem(find("file-problem"), null);
+    tell(null);
     render();
     find("start").focus();
   } catch (error) {
@@ -58,7 +59,7 @@ async function open(chosen) {
 }
 
 function openSheet(chosen) {
-  showProblem(find("file-problem"), null);
+  tell(null);
   sheet = new Sheet(chosen);
   sheet.render();
   find("column").focus();
@@ -76,9 +77,11 @@ function read(opened) {
   opened.column = guessColumn(opened.table);
 }
 
+/** Say why the file cannot be read, if so. */
 function tell(error) {
-  const known = error instanceof Unreadable;
-  showProblem(find("file-problem"), known ? t(error.key, error.values) : t("fileFailed"));
+  failed = error;
+  const reason = error instanceof Unreadable ? t(error.key, error.values) : t("fileFailed");
+  showProblem(find("file-problem"), error && reason);
 }
 
 /** Read the file another way, and show it so. */
@@ -88,12 +91,13 @@ function reread(change) {
   find("job").replaceChildren();
   try {
     read(Object.assign(file, change));
-    showProblem(find("file-problem"), null);
+    tell(null);
     fillColumns();
     showPreview();
   } catch (error) {
     tell(error);
   }
+  find("start").disabled = failed !== null;
 }
 
 function render() {
@@ -110,6 +114,7 @@ function render() {
   find("file-panel").hidden = false;
   fillColumns();
   showPreview();
+  find("start").disabled = failed !== null;
   if (file.job) showJob();
 }
 

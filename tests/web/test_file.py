@@ -157,6 +157,21 @@ def test_encoding_column_and_header_can_be_chosen(visit: Open, tmp_path: Path) -
     expect(page.find("#preview li")).to_have_text(["café", "naïve"])
 
 
+def test_a_wrong_encoding_is_refused_until_a_right_one_is_chosen(
+    visit: Open, tmp_path: Path
+) -> None:
+    page = visit()
+    page.choose(write(tmp_path / "a.csv", "text\n味道很好\n".encode("gb18030")))
+    page.page.get_by_label("Encoding").select_option("utf-8")
+    expect(page.find("#file-problem")).to_contain_text("cannot be read as UTF-8")
+    expect(page.find("#start")).to_be_disabled()
+    page.button("中文").click()
+    expect(page.find("#file-problem")).to_contain_text("无法按 UTF-8 读取文件")
+    page.find("#encoding").select_option("gb18030")
+    expect(page.find("#file-problem")).to_be_hidden()
+    expect(page.find("#start")).to_be_enabled()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
