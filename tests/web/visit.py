@@ -31,9 +31,9 @@ class Visit:
     def close(self) -> None:
         """Fails when the page complained, or loaded something from elsewhere."""
         self.page.context.close()
-        assert self._complaints == []
+        assert not self._complaints, self._complaints
         elsewhere = [url for url in self.requests if not url.startswith((self.url, "blob:"))]
-        assert elsewhere == []
+        assert not elsewhere, elsewhere
 
     def find(self, selector: str) -> Locator:
         return self.page.locator(selector)
