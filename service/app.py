@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.middleware import BodyLimit, BodyRule, DefectNet
 from service.model import Model
 from service.pipeline import open_pipeline
-from service.routes import analyze, files, huggingface, oip, ops, predict, stream
+from service.routes import analyze, files, huggingface, oip, ops, page, predict, stream
 from service.routes.errors import install_error_handlers
 from service.routes.lean import Shortcut
 from service.settings import Settings
@@ -79,6 +79,7 @@ def create_app(
     app.include_router(huggingface.router)
     app.include_router(oip.router)
     app.include_router(ops.router)
+    app.include_router(page.router)
     rule = BodyRule(settings.max_body_bytes, settings.body_timeout_ms)
     special = {
         files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),

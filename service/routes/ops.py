@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from service import __version__
 from service.pipeline import Lane, Pipeline
@@ -23,19 +22,6 @@ METRICS_CONTENT = {
     media_type: {"schema": {"type": "string"}}
     for media_type in ("text/plain", "application/openmetrics-text")
 }
-
-
-@router.get(
-    "/",
-    summary="Leads to this page",
-    status_code=307,
-    response_class=RedirectResponse,
-    response_description="The page is at `docs`.",
-)
-async def show_docs() -> Response:
-    """For a browser."""
-    # Relative, so that it holds behind any proxy.
-    return RedirectResponse("docs")
 
 
 @router.get("/info", summary="The service, its default model and its limits")

@@ -68,13 +68,14 @@ def served(installed: Installed) -> Iterator[str]:
             assert process.wait(timeout=60) == 0
 
 
-def test_wheel_holds_the_default_bundle(tmp_path: Path) -> None:
+def test_wheel_holds_the_default_bundle_and_the_page(tmp_path: Path) -> None:
     _pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT))
 
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "service/models/default/manifest.json" in names
     assert "service/models/default/model.onnx" in names
+    assert {f"service/web/{path.name}" for path in (ROOT / "service/web").iterdir()} <= set(names)
     assert not [name for name in names if name.startswith("tests")]
 
 

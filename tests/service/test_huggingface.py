@@ -94,10 +94,10 @@ def test_another_content_type_is_unsupported(client: TestClient) -> None:
     error_of(client.post("/", content=b'{"inputs": "good"}'), 415)
 
 
-def test_the_root_names_both_its_methods(client: TestClient) -> None:
+def test_the_root_names_all_its_methods(client: TestClient) -> None:
     response = client.put("/")
     error_of(response, 405)
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize("name", CLASSIFY_EXAMPLES)

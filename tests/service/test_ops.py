@@ -47,11 +47,6 @@ def test_a_model_that_fails_is_live_but_not_ready(model: Model) -> None:
     assert SECRET not in ready.text + predicted.text
 
 
-def test_the_root_leads_to_the_docs(client: TestClient) -> None:
-    response = client.get("/", follow_redirects=False)
-    assert (response.status_code, response.headers["location"]) == (307, "docs")
-
-
 def test_an_app_without_a_bundle_does_not_start(tmp_path: Path) -> None:
     settings = Settings(models_dir=tmp_path)
     with (
