@@ -5,6 +5,7 @@ import torch
 
 from tests.training.samples import classifier
 from training.model import drop_words, locked_dropout
+from training.precision import has_bf16_lstm
 
 IDS = torch.randint(2, 30, (4, 9), generator=torch.Generator().manual_seed(0))
 DROPOUTS = ("word_dropout", "embedding_dropout", "head_dropout", "layer_dropout")
@@ -16,6 +17,9 @@ def test_logits_have_a_row_per_text_and_a_column_per_class() -> None:
     assert logits.dtype == torch.float32
 
 
+@pytest.mark.skipif(
+    not has_bf16_lstm(torch.device("cpu")), reason="this processor has no bf16 LSTM"
+)
 def test_logits_are_fp32_under_autocast_too() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert classifier()(IDS).dtype == torch.float32
