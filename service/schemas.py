@@ -39,6 +39,11 @@ def _check_texts(value: object) -> str | list[str]:
     return value
 
 
+def list_texts(inputs: str | list[str]) -> list[str]:
+    """The texts of a body's `inputs`, which may be just one."""
+    return [inputs] if isinstance(inputs, str) else inputs
+
+
 # A character that the tokenizer's normalization does not drop, and no NUL.
 READABLE = rf"^[^\u0000]*[^\u0000{BLANK}][^\u0000]*$"
 TEXT_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": READABLE}

@@ -78,8 +78,9 @@ class Trainer:
         )
         average = moving_average(config.average_decay)
         self._average = AveragedModel(self._model, multi_avg_fn=average)
-        self._cycles = (config.passes, *config.restarts)
         self._plan = Plan(config, segmentations or [train.store] * config.reads, seed, world.size)
+        cycles = accumulate((config.passes, *config.restarts), initial=0)
+        self._cycle_starts = [self._plan.starts[passes] for passes in cycles]  # the end as well
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(),
             lr=config.learning_rate,
@@ -175,7 +176,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
-        if self._progress.step + 1 in self._cycle_starts()[:-1]:
+        if self._progress.step + 1 in self._cycle_starts[:-1]:
             self._schedule = self._new_schedule(self._progress.step + 1)
         if config.average_decay:
             self._average.update_parameters(self._model)
@@ -270,13 +271,9 @@ class Trainer:
             if (rows := corpus.members == index).any()
         }
 
-    def _cycle_starts(self) -> list[int]:
-        """The step at which each cycle of the learning rate begins, and the last one ends."""
-        return [self._plan.starts[before] for before in accumulate(self._cycles, initial=0)]
-
     def _new_schedule(self, step: int = 0) -> torch.optim.lr_scheduler.OneCycleLR:
         """The schedule of the cycle that `step` lies in (Smith & Topin 2018), at its start."""
-        starts = self._cycle_starts()
+        starts = self._cycle_starts
         cycle = bisect_right(starts[:-1], step) - 1
         return torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,

@@ -16,6 +16,7 @@ from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.lean import LeanRoute
 from service.routes.stages import get_pipeline
+from service.schemas import list_texts
 
 router = APIRouter(tags=["analyze"], route_class=LeanRoute)
 
@@ -50,7 +51,7 @@ async def analyze_documents(
     A document in a list that cannot be answered (empty, unreadable, too long, too many words
     to explain) has `{"error": …}` in its place, as with `POST /predict`.
     """
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    texts = list_texts(body.inputs)
     work = analyze(
         get_pipeline(request),
         texts,

@@ -19,6 +19,7 @@ from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.stages import PipelineStage
+from service.schemas import list_texts
 
 router = APIRouter(tags=["hugging face"])
 
@@ -49,7 +50,7 @@ async def classify(
     that text's error, and `param` names the text.
     """
     alone = isinstance(body.inputs, str)
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    texts = list_texts(body.inputs)
     parameters = body.parameters or ClassificationParameters()
     work = pipeline.predict(
         texts,

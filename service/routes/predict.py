@@ -13,7 +13,7 @@ from service.routes.disconnect import while_connected
 from service.routes.documented import SERVER_TIMING, documented_errors
 from service.routes.lean import LeanRoute
 from service.routes.stages import get_pipeline
-from service.schemas import PredictRequest, PredictResponse
+from service.schemas import PredictRequest, PredictResponse, list_texts
 
 router = APIRouter(tags=["predict"], route_class=LeanRoute)
 
@@ -45,7 +45,7 @@ async def predict(
 
     The same text gets the same answer, to the last bit, alone and among any others.
     """
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    texts = list_texts(body.inputs)
     work = get_pipeline(request).predict(
         texts,
         model=body.model,
