@@ -106,6 +106,8 @@ def run_by_hand(network: Classifier, ids: Sequence[int]) -> tuple[Float64, list[
         read = from_torch(rnn)(embedded)
     states = read.outputs.requires_grad_()  # (T, 1, D * H)
     logits = network.head(network.pool(states.transpose(0, 1)))  # (1, C)
+    if network.ngrams is not None:
+        logits = logits + network.ngrams(torch.tensor(ids)[None])
     (gradient,) = torch.autograd.grad(logits.max() - logits.mean(), states)
     count = network.encoder.directions
     directions = [
