@@ -152,6 +152,13 @@ class Settings(BaseSettings):
         le=1024**3,
         description="Texts that may wait; what would pass it is refused with 429.",
     )
+    cache_texts: int = Field(
+        default=0,
+        ge=0,
+        le=100_000_000,
+        description="Texts whose answers each process keeps for when they come again; "
+        "0 keeps none. Of the texts themselves nothing is kept.",
+    )
     inline_ms: float = Field(
         default=8.0,
         ge=0,
