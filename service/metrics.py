@@ -165,7 +165,7 @@ class _PerModel:
         self.padding = count(
             "sentiment_padding_tokens", "Places in engine runs that padding filled."
         )
-        self.hits = count("sentiment_cache_hits", "Texts answered from the cache, which did not run.")
+        self.hits = count("sentiment_cache_hits", "Texts that the cache has answered.")
         self.queue_tokens = gauge("sentiment_queue_tokens", "Tokens that wait to be run.")
         self.queue_texts = gauge("sentiment_queue_texts", "Texts that wait to be run.")
 
