@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         description="Milliseconds without any of a stream's lines until the stream is ended.",
     )
     max_batch_tokens: int = Field(
-        default=16_384,
+        default=8192,
         ge=1,
         le=16_777_216,
         description="Tokens of one engine run, padding included; a longer text runs alone.",
