@@ -16,7 +16,7 @@ import numpy as np
 from service.aside import call_aside
 from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cache import AnswerCache
-from service.cpus import usable_cpus
+from service.cpus import step_back, usable_cpus
 from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
@@ -315,7 +315,8 @@ async def open_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """A pipeline over open models; leaving answers what runs and refuses the rest."""
     workers = settings.workers or max(1, usable_cpus() // count_processes(settings, models))
-    with ThreadPoolExecutor(workers, thread_name_prefix="engine") as executor:
+    # Long runs are made in these threads; requests and short runs go before them.
+    with ThreadPoolExecutor(workers, "engine", initializer=step_back) as executor:
         lanes = [
             _open_lane(name, model, settings, executor, workers, clock, observer)
             for name, model in models.items()
