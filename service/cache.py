@@ -18,8 +18,8 @@ class AnswerCache:
     """The logits of the texts that one model was asked last, as the model gave them.
 
     Neither a text nor its tokens are kept, but a hash of the tokens (BLAKE2b, RFC 7693) under a
-    random key: whoever reads the memory without the key cannot even try whether a text was
-    asked. The tokens are all that the model reads, so the bits are those of another run.
+    random key, from which no text can be had back. The tokens are all that the model reads: a
+    model in float32 would give the same bits again.
     """
 
     def __init__(self, texts: int, note_hits: Callable[[int], None]) -> None:

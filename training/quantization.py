@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +15,12 @@ from service.bundle import CARD_FILE, METRICS_FILE, MODEL_FILE, TOKENIZER_FILE, 
 from service.engine import OnnxEngine
 from service.model import Model, open_model
 from training.datasets import DataSet
-from training.errors import DataError
+from training.errors import DataError, TrainingError
 from training.evaluate import evaluate
 from training.packing import Packed, check_can_pack, golden_text, replace_fields, write_bundle
 from training.report import figures_table, metrics_table
 
-ORIGINAL = "float32"
+PRECISION, ORIGINAL = "int8", "float32"
 
 
 def quantize(
@@ -28,13 +29,15 @@ def quantize(
     """Write the bundle at `source` to `target` with its recurrent layers in int8.
 
     Both are scored on the dev rows; calibration stays as it is. Raises TrainingError when
-    `target` exists and may not be replaced or no data set has dev rows, BundleError for a
-    bundle that cannot be read.
+    `target` exists and may not be replaced, the bundle is in int8 already or no data set has
+    dev rows, BundleError for a bundle that cannot be read.
     """
     check_can_pack(target, replace_existing)
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no data set has dev rows to score")
     original = open_model(source)
+    if original.manifest.precision == PRECISION:
+        raise TrainingError(f"{source} is in {PRECISION} already")
     model = _open_quantized(original, target)
     golden = tuple(golden_text(model, golden.text) for golden in original.manifest.golden)
     manifest = replace_fields(model.manifest, golden=golden)
@@ -59,13 +62,20 @@ def quantize_graph(graph: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(graph)
-        quantize_dynamic(before, after, op_types_to_quantize=["LSTM"], weight_type=QuantType.QUInt8)
+        logging.disable(logging.WARNING)  # it advises to optimise first, which the session does
+        try:
+            quantize_dynamic(
+                before, after, op_types_to_quantize=["LSTM"], weight_type=QuantType.QUInt8
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         return after.read_bytes()
 
 
 def _open_quantized(original: Model, target: Path) -> Model:
     graph = quantize_graph(original.bundle.model)
-    manifest = replace_fields(original.manifest, name=target.name, precision="int8")
+    version = f"{original.manifest.version}-{PRECISION}"
+    manifest = replace_fields(original.manifest, version=version, precision=PRECISION)
     bundle = replace(original.bundle, path=target, manifest=manifest, model=graph)
     return Model(bundle, original.tokenizer, OnnxEngine(graph, manifest.onnx))
 

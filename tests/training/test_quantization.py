@@ -39,12 +39,15 @@ def test_the_same_network_in_int8_is_a_bundle_that_says_so(
     packed = quantize(source, data_sets, target)
     model = open_model(packed.path)
     assert (original.manifest.precision, model.manifest.precision) == ("float32", "int8")
-    assert model.manifest.name == "tiny-int8"
+    assert model.manifest.name == original.manifest.name
+    assert model.manifest.version == f"{original.manifest.version}-int8"
     assert model.manifest.calibration == original.manifest.calibration
     operators = {node.op_type for node in onnx.load_from_string(model.bundle.model).graph.node}
     assert "DynamicQuantizeLSTM" in operators
     assert "LSTM" not in operators
     assert "depends a little on the texts" in (target / CARD_FILE).read_text()
+    with pytest.raises(TrainingError, match="in int8 already"):
+        quantize(target, data_sets, source.with_name("again"))
 
 
 def test_answers_differ_from_the_originals_but_not_by_much(
