@@ -172,6 +172,7 @@ def test_quantize_writes_a_bundle_beside_the_original(
     assert "| float32 |" in done.out
     assert open_model(tmp_path / "tiny-int8").manifest.precision == "int8"
     assert_one_line_error(run(*arguments), "tiny-int8 exists")
+    assert_one_line_error(run("gates", tmp_path / "tiny-int8", "soup"), "is in int8")
 
 
 def test_distance_has_a_row_for_each_language_and_length(run: Run, project: Path) -> None:
