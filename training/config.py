@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from training.distillation_config import DistillationConfig, TextSource
 from training.errors import ConfigError
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -126,6 +127,11 @@ class TrainingConfig:
     time (adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
     adversarial_after: Annotated[int, Field(ge=0)] = 0
     """Passes without that noise at first."""
+    virtual_adversarial_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the change that noise makes to the answer, labelled or not, at thrice the time (virtual
+    adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
+    virtual_adversarial_norm: Annotated[float, Field(gt=0)] = 0.1
+    """Size of that noise on the embedding."""
     precision: Precision = "auto"
     """auto: bf16 where the processor has it for recurrent layers, else fp32."""
     evaluations_per_pass: Positive = 2
@@ -158,6 +164,9 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    unlabelled: tuple[TextSource, ...] = ()
+    """Texts that teachers label, or that virtual adversarial training reads."""
+    distillation: DistillationConfig | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> RunConfig:
@@ -167,8 +176,22 @@ class RunConfig:
                 raise ValueError(f"two data sets are named {source.name!r}")
             if source.part_of is not None and source.part_of not in names:
                 raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
-        if not any(source.train for source in self.data):
-            raise ValueError("no data set names train")
+        teachers = self.distillation.teachers if self.distillation else ()
+        learns_without_rows = self.unlabelled and teachers and self.labels
+        if not any(source.train for source in self.data) and not learns_without_rows:
+            raise ValueError(
+                "no data set names train (only with unlabelled, distillation.teachers and labels "
+                "can a run do without)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _unlabelled_teaches(self) -> RunConfig:
+        uses_them = self.distillation or self.training.virtual_adversarial_weight
+        if self.unlabelled and not uses_them:
+            raise ValueError(
+                "unlabelled needs a [distillation] table or training.virtual_adversarial_weight"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from service.bundle import TOKENIZER_FILE, sha256
+from service.engine import Float32
 from service.tokenizer import Tokenizer
-from training.batching import TokenStore
+from training.batching import Int, TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import RunConfig, run_as_dict
-from training.corpus import encode_corpus
+from training.corpus import Corpus, encode_corpus
 from training.datasets import DataSet, describe, load_data
+from training.distillation import ask, average, check_taught, folds_of, without_fold
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
+from training.inference import network_logits
 from training.model import Classifier
+from training.teachers import open_teachers
 from training.tokenizer import sample_segmentations, train_tokenizer
 from training.trainer import Trainer
+from training.unlabelled import UnlabelledSet, describe_unlabelled, load_unlabelled
 
 SEGMENTATIONS_FILE = "segmentations.pt"
+SOFT_LABELS_FILE = "soft-labels.pt"
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """What teachers say of the train texts, those without label last."""
+
+    log_p: Float32  # (N, C), -inf for labels that they do not say
+    digest: str
+    """Changes with the teachers and the texts."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run starts from: checked data and the tokenizer made of it."""
+    """What a run starts from: checked data, the tokenizer made of it, and soft labels."""
 
     labels: tuple[str, ...]
     data_sets: list[DataSet]
     tokenizer: bytes
+    unlabelled: Sequence[UnlabelledSet] = field(default=(), kw_only=True)
+    taught: SoftLabels | None = field(default=None, kw_only=True)
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts to learn from, those without label last."""
+        return _train_texts(self.data_sets, self.unlabelled)
+
+    @property
+    def languages(self) -> list[str | None]:
+        """Of each of `texts`, as far as it is named."""
+        labelled = [d.source.language for d in self.data_sets for _ in d.train.texts]
+        return [*labelled, *(each.source.language for each in self.unlabelled for _ in each.texts)]
+
+    def corpus(self, tokenizer: Tokenizer) -> Corpus:
+        """All texts to learn from, as numbers."""
+        corpus = encode_corpus(self.data_sets, "train", self.labels, tokenizer, self.unlabelled)
+        return replace(corpus, taught=self.taught.log_p if self.taught else None)
 
 
 @dataclass(frozen=True)
@@ -49,31 +83,34 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     in which the tokenizer finds nothing.
     """
     labels, data_sets = load_data(run, data_folder)
+    unlabelled = load_unlabelled(run.unlabelled, data_folder, data_sets)
     if world.leads:
-        print(*describe(data_sets), sep="\n", flush=True)
-    digest = _digest(run_as_dict(run)["tokenizer"], [d.hashes for d in data_sets], run.seed)
+        print(*describe(data_sets), *describe_unlabelled(unlabelled), sep="\n", flush=True)
+    hashes = [*(d.hashes for d in data_sets), *(each.hash for each in unlabelled)]
+    digest = _digest(run_as_dict(run)["tokenizer"], hashes, run.seed)
     path = folder / f"{digest[:12]}.{TOKENIZER_FILE}"
     if world.leads and not path.exists():
         print(f"tokenizer: training {run.tokenizer.vocab_size} pieces", flush=True)
-        texts = [text for data_set in data_sets for text in data_set.train.texts]
+        texts = _train_texts(data_sets, unlabelled)
         content = train_tokenizer(texts, run.tokenizer, run.seed)
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_bytes(content)
         partial.replace(path)
     world.wait()
-    prepared = Prepared(labels, data_sets, path.read_bytes())
+    prepared = Prepared(labels, data_sets, path.read_bytes(), unlabelled=unlabelled)
     _check_golden(run, Tokenizer(prepared.tokenizer))
     return prepared
 
 
 def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
-    """Prepare and fit, resuming what lies in `folder`.
+    """Prepare, ask the teachers and fit, resuming what lies in `folder`.
 
     Raises DataError for data that cannot be learnt from, TrainingError when the folder
-    holds another run, Interrupted when asked to stop.
+    holds another run, Interrupted when asked to stop, and as `teach` does.
     """
-    return fit(run, prepare(run, data_folder, folder, world), folder, world)
+    prepared = prepare(run, data_folder, folder, world)
+    return fit(run, teach(run, prepared, folder, world), folder, world)
 
 
 def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Trained:
@@ -85,15 +122,16 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     trainer = Trainer(
         config=run.training,
         model=new_model(run, labels, tokenizer),
-        train=encode_corpus(data_sets, "train", labels, tokenizer),
+        train=prepared.corpus(tokenizer),
         dev=encode_corpus(data_sets, "dev", labels, tokenizer),
         folder=folder,
         world=world,
         seed=run.seed,
         fingerprint=fingerprint(run, prepared),
         segmentations=_segmentations(run, prepared, folder, world),
+        distillation=run.distillation,
     )
-    return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
+    return Trained(**vars(prepared), model=trainer.fit())
 
 
 def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
@@ -104,13 +142,13 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
     path = folder / BEST_FILE
     if not path.exists():
         raise TrainingError(f"{path}: none yet; they are kept at the first evaluation or stop")
-    prepared = prepare(run, data_folder, folder, world)
+    prepared = teach(run, prepare(run, data_folder, folder, world), folder, world)
     state = load(path)
     if state["fingerprint"] != fingerprint(run, prepared):
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
-    return Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, model.eval())
+    return Trained(**vars(prepared), model=model.eval())
 
 
 def new_model(run: RunConfig, labels: Sequence[str], tokenizer: Tokenizer) -> Classifier:
@@ -130,13 +168,102 @@ def discard(folder: Path) -> None:
 def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
+    taught = [settings["distillation"], prepared.taught.digest] if prepared.taught else []
     return _digest(
         [settings[key] for key in ("model", "training", "seed")],
+        *_data_facts(run, prepared),
+        sha256(prepared.tokenizer),
+        *taught,
+    )
+
+
+def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Prepared:
+    """Prepared data with the soft labels that the run asks for, if any.
+
+    They are found in `folder`, or made and kept there. Raises ConfigError or BundleError for
+    a teacher that cannot be asked, and TrainingError when `folder` holds weights that learnt
+    from others.
+    """
+    if run.distillation is None:
+        return prepared
+    folds = run.distillation.folds
+    teachers = open_teachers(run.distillation.teachers, prepared.labels, world.device)
+    identities = [teacher.identity for teacher in teachers]
+    own = fingerprint(_of_fold(run), prepared) if folds else None
+    digest = _digest(*_data_facts(run, prepared), identities, folds, own)
+    path = folder / f"{digest[:12]}.{SOFT_LABELS_FILE}"
+    if world.any(not path.exists()):
+        _check_unstarted(folder)
+        if folds:
+            log_p = _cross_fit(_of_fold(run), prepared, folds, path.with_suffix(".folds"), world)
+        elif world.leads:
+            check_taught(prepared.labels, prepared.data_sets, teachers)
+            log_p = ask(teachers, prepared.texts, prepared.languages)
+        if world.leads:
+            save_atomically({"log_p": torch.from_numpy(log_p)}, path)
+    world.wait()
+    return replace(prepared, taught=SoftLabels(load(path)["log_p"].numpy(), digest))
+
+
+def _cross_fit(
+    run: RunConfig, prepared: Prepared, folds: int, folder: Path, world: World
+) -> Float32:
+    """Log-probabilities (N, C) of all texts by networks that did not learn from their labels.
+
+    Each learns from all folds but one, and answers for that one and for the unlabelled texts.
+    """
+    tokenizer, texts, classes = Tokenizer(prepared.tokenizer), prepared.texts, len(prepared.labels)
+    labelled = sum(len(data_set.train) for data_set in prepared.data_sets)
+    fold_of = folds_of(texts, folds, run.seed)
+
+    def answers() -> Iterator[tuple[Int, Float32]]:
+        for number in range(folds):
+            if world.leads:
+                print(f"fold {number + 1} of {folds}", flush=True)
+            part = replace(
+                prepared,
+                data_sets=without_fold(prepared.data_sets, number, folds, run.seed),
+                unlabelled=(),
+            )
+            model = fit(run, part, folder / f"fold-{number}", world).model
+            held_out = fold_of == number
+            held_out[labelled:] = True
+            rows = np.flatnonzero(held_out)
+            store = TokenStore.of(tokenizer.encode_all([texts[row] for row in rows], threads=-1))
+            yield rows, network_logits(model, store, classes, run.training, world.device)
+
+    return average(answers(), np.ones((len(texts), classes), dtype=np.bool_))
+
+
+def _of_fold(run: RunConfig) -> RunConfig:
+    """The run of a network that labels a fold."""
+    return replace(run, distillation=None, unlabelled=())
+
+
+def _check_unstarted(folder: Path) -> None:
+    for name in (CHECKPOINT_FILE, BEST_FILE):
+        if (folder / name).exists():
+            raise TrainingError(
+                f"{folder / name} learnt from other teachers, settings or data; "
+                "train with --fresh to discard it, or into another --output"
+            )
+
+
+def _train_texts(data_sets: Sequence[DataSet], unlabelled: Sequence[UnlabelledSet]) -> list[str]:
+    labelled = [text for data_set in data_sets for text in data_set.train.texts]
+    return [*labelled, *(text for each in unlabelled for text in each.texts)]
+
+
+def _data_facts(run: RunConfig, prepared: Prepared) -> list[object]:
+    """What the data are, and what their labels mean."""
+    settings = run_as_dict(run)
+    unlabelled = [settings["unlabelled"], *(each.hash for each in prepared.unlabelled)]
+    return [
         prepared.labels,
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
         [settings["data"]],
-        sha256(prepared.tokenizer),
-    )
+        *([unlabelled] if prepared.unlabelled else []),
+    ]
 
 
 def _segmentations(
@@ -152,7 +279,7 @@ def _segmentations(
         return []
     path = folder / f"{fingerprint(run, prepared)[:12]}.{SEGMENTATIONS_FILE}"
     if world.leads and not path.exists():
-        texts = [text for data_set in prepared.data_sets for text in data_set.train.texts]
+        texts = prepared.texts
         bar = tqdm(range(reads), desc="drawing segmentations", unit="pass")
         drawn = (
             sample_segmentations(prepared.tokenizer, texts, alpha, run.seed + number)

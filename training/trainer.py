@@ -20,16 +20,18 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.averaging import moving_average
-from training.batching import Batch, TokenStore, collate, cropped_lengths, exact_length_batches
+from training.batching import Batch, TokenStore, collate
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import TrainingConfig
 from training.corpus import Corpus
+from training.distillation_config import DistillationConfig
 from training.distributed import World
 from training.errors import TrainingError
+from training.inference import network_logits
 from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
-from training.objectives import adversarial_noise, partial_label_loss
+from training.objectives import Lesson, adversarial_noise, lesson_loss
 from training.plan import Plan
 from training.pooling import NEVER
 from training.precision import takes_bf16
@@ -66,9 +68,11 @@ class Trainer:
         seed: int,
         fingerprint: str,
         segmentations: Sequence[TokenStore] = (),
+        distillation: DistillationConfig | None = None,
     ) -> None:
         """`segmentations` are the train texts as read in each pass; by default always the same."""
         self._config, self._folder, self._world = config, folder, world
+        self._distillation = distillation
         self._seed, self._fingerprint = seed, fingerprint
         self._bf16 = takes_bf16(config.precision, world.device)
         self._train, self._dev = train, dev
@@ -168,11 +172,10 @@ class Trainer:
         rng = np.random.default_rng(draw)
         torch.manual_seed(int(rng.integers(2**63)))
         ids = torch.from_numpy(collate(store, batch, rng)).to(device)  # (B, T)
-        targets = torch.from_numpy(self._train.targets[batch.rows]).to(device)
-        sayable = torch.from_numpy(self._train.sayable[batch.rows]).to(device)
+        lesson = self._train.lesson(batch.rows, device)
         self._parallel.train()
         self._optimizer.zero_grad()
-        loss = self._backward(ids, targets, sayable)
+        loss = self._backward(ids, lesson)
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -182,13 +185,13 @@ class Trainer:
             self._average.update_parameters(self._model)
         return loss.detach()
 
-    def _backward(self, ids: Tensor, targets: Tensor, sayable: Tensor) -> Tensor:
+    def _backward(self, ids: Tensor, lesson: Lesson) -> Tensor:
         """Add the gradients of a batch, with those of its adversarial reading where asked for."""
 
         def loss_with(noise: Tensor | None) -> Tensor:
             with self._autocast():
                 logits = self._parallel(ids, noise=noise)
-            loss = partial_label_loss(logits, targets, sayable, self._config.label_smoothing)
+            loss = lesson_loss(logits, lesson, self._config.label_smoothing, self._distillation)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
@@ -249,15 +252,11 @@ class Trainer:
     def _dev_scores(self, model: nn.Module) -> dict[str, float]:
         """Macro recall of each data set, among the labels that it can say."""
         corpus = self._dev
-        predicted = np.zeros(len(corpus), dtype=np.int64)
-        lengths = cropped_lengths(corpus.store.lengths, self._config.max_tokens)
-        model.eval()
-        with torch.inference_mode(), self._autocast():
-            for batch in exact_length_batches(lengths, self._config.batch_tokens, 1024):
-                ids = torch.from_numpy(collate(corpus.store, batch)).to(self._world.device)
-                logits = model(ids).cpu().numpy()
-                allowed = np.where(corpus.sayable[batch.rows], logits, NEVER)
-                predicted[batch.rows] = allowed.argmax(axis=-1)
+        with self._autocast():
+            logits = network_logits(
+                model, corpus.store, corpus.sayable.shape[1], self._config, self._world.device
+            )
+        predicted = np.where(corpus.sayable, logits, NEVER).argmax(axis=-1)
         return {
             name: float(
                 recall_score(

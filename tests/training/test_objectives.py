@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from training.objectives import adversarial_noise, partial_label_loss
+from training.objectives import (
+    UNLABELLED,
+    Lesson,
+    adversarial_noise,
+    lesson_loss,
+    partial_label_losses,
+    teacher_losses,
+)
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
 LOGITS = torch.tensor([[1.0, 5.0, -0.5], [0.2, -3.0, 0.7], [0.0, 1.0, 2.0]])
@@ -17,7 +24,7 @@ THREE_WAY = torch.tensor([True, True, True])
 def test_two_way_rows_leave_the_neutral_logit_alone() -> None:
     logits = LOGITS.clone().requires_grad_()
     sayable = torch.stack([TWO_WAY, TWO_WAY, THREE_WAY])
-    partial_label_loss(logits, torch.tensor([0, 2, 1]), sayable, 0.1).backward()
+    partial_label_losses(logits, torch.tensor([0, 2, 1]), sayable, 0.1).sum().backward()
     assert logits.grad is not None
     assert logits.grad[:2, NEUTRAL].tolist() == [0.0, 0.0]
     assert logits.grad[2, NEUTRAL] != 0
@@ -26,7 +33,7 @@ def test_two_way_rows_leave_the_neutral_logit_alone() -> None:
 
 def test_two_way_rows_teach_the_label_given_that_it_is_not_neutral() -> None:
     targets = torch.tensor([NEGATIVE, POSITIVE, POSITIVE])
-    loss = partial_label_loss(LOGITS, targets, TWO_WAY.expand(3, 3))
+    loss = partial_label_losses(LOGITS, targets, TWO_WAY.expand(3, 3)).mean()
     expected = 0.0
     for row, target in zip(LOGITS.tolist(), targets.tolist(), strict=True):
         polar = math.exp(row[NEGATIVE]) + math.exp(row[POSITIVE])
@@ -37,14 +44,14 @@ def test_two_way_rows_teach_the_label_given_that_it_is_not_neutral() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_three_way_rows_teach_by_plain_cross_entropy(smoothing: float) -> None:
     targets = torch.tensor([0, 1, 2])
-    loss = partial_label_loss(LOGITS, targets, THREE_WAY.expand(3, 3), smoothing)
+    loss = partial_label_losses(LOGITS, targets, THREE_WAY.expand(3, 3), smoothing).mean()
     expected = functional.cross_entropy(LOGITS, targets, label_smoothing=smoothing)
     torch.testing.assert_close(loss, expected)
 
 
 def test_smoothing_spreads_over_the_labels_that_the_set_can_say() -> None:
     targets = torch.tensor([0, 2, 2])
-    loss = partial_label_loss(LOGITS, targets, TWO_WAY.expand(3, 3), 0.2)
+    loss = partial_label_losses(LOGITS, targets, TWO_WAY.expand(3, 3), 0.2).mean()
     polar = LOGITS[:, [NEGATIVE, POSITIVE]]
     expected = functional.cross_entropy(polar, targets // 2, label_smoothing=0.2)
     torch.testing.assert_close(loss, expected)
@@ -53,11 +60,11 @@ def test_smoothing_spreads_over_the_labels_that_the_set_can_say() -> None:
 def test_mixed_rows_average_over_the_batch() -> None:
     targets, sayable = torch.tensor([0, 2, 1]), torch.stack([TWO_WAY, TWO_WAY, THREE_WAY])
     alone = [
-        partial_label_loss(LOGITS[i : i + 1], targets[i : i + 1], sayable[i : i + 1])
+        partial_label_losses(LOGITS[i : i + 1], targets[i : i + 1], sayable[i : i + 1])
         for i in range(3)
     ]
     torch.testing.assert_close(
-        partial_label_loss(LOGITS, targets, sayable), torch.stack(alone).mean()
+        lesson_loss(LOGITS, Lesson(targets, sayable)), torch.cat(alone).mean()
     )
 
 
