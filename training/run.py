@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,13 +195,15 @@ def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Pre
     path = folder / f"{digest[:12]}.{SOFT_LABELS_FILE}"
     if world.any(not path.exists()):
         _check_unstarted(folder)
+        networks = path.with_suffix(".folds")
         if folds:
-            log_p = _cross_fit(_of_fold(run), prepared, folds, path.with_suffix(".folds"), world)
+            log_p = _cross_fit(_of_fold(run), prepared, folds, networks, world)
         elif world.leads:
             check_taught(prepared.labels, prepared.data_sets, teachers)
             log_p = ask(teachers, prepared.texts, prepared.languages)
         if world.leads:
             save_atomically({"log_p": torch.from_numpy(log_p)}, path)
+            shutil.rmtree(networks, ignore_errors=True)
     world.wait()
     return replace(prepared, taught=SoftLabels(load(path)["log_p"].numpy(), digest))
 

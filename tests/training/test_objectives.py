@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from training.distillation_config import DistillationConfig
 from training.objectives import (
     UNLABELLED,
     Lesson,
@@ -85,3 +86,62 @@ def test_adversarial_noise_has_its_size_and_raises_the_loss_most() -> None:
 
 def test_no_gradient_gives_no_noise() -> None:
     assert (adversarial_noise(torch.zeros(1, 2, 3), norm=1.0) == 0).all()
+
+
+TAUGHT = torch.tensor([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4], [0.5, 0.25, 0.25]]).log()
+DISTILLATION = DistillationConfig(folds=2, temperature=3.0, hard_weight=0.25)
+
+
+def test_a_teacher_never_says_neutral_of_a_two_way_row() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    lesson = Lesson(torch.tensor([0, 2, 1]), torch.stack([TWO_WAY, TWO_WAY, THREE_WAY]), TAUGHT)
+    lesson_loss(logits, lesson, distillation=DISTILLATION).backward()
+    assert logits.grad is not None
+    assert logits.grad[:2, NEUTRAL].tolist() == [0.0, 0.0]
+    assert (logits.grad[2] != 0).all()
+    louder = TAUGHT + torch.tensor([0.0, 5.0, 0.0])  # surer of neutral, the rest as before
+    found = teacher_losses(LOGITS, louder, TWO_WAY.expand(3, 3), 2.0)
+    torch.testing.assert_close(found, teacher_losses(LOGITS, TAUGHT, TWO_WAY.expand(3, 3), 2.0))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_a_teacher_teaches_its_softened_distribution(temperature: float) -> None:
+    found = teacher_losses(LOGITS, TAUGHT, THREE_WAY.expand(3, 3), temperature)
+    student, teacher = (logits / temperature for logits in (LOGITS, TAUGHT))
+    expected = functional.kl_div(
+        student.log_softmax(-1), teacher.log_softmax(-1), reduction="none", log_target=True
+    ).sum(-1)
+    torch.testing.assert_close(found, temperature**2 * expected)
+    assert teacher_losses(TAUGHT + 7.0, TAUGHT, THREE_WAY.expand(3, 3), temperature) == (
+        pytest.approx([0.0] * 3, abs=1e-5)
+    )
+
+
+def test_label_and_teacher_share_a_text_by_their_weights() -> None:
+    targets, sayable = torch.tensor([0, 2, 1]), THREE_WAY.expand(3, 3)
+    lesson = Lesson(targets, sayable, TAUGHT)
+    hard = partial_label_losses(LOGITS, targets, sayable, 0.1)
+    soft = teacher_losses(LOGITS, TAUGHT, sayable, 3.0)
+    torch.testing.assert_close(
+        lesson_loss(LOGITS, lesson, 0.1, DISTILLATION), (0.25 * hard + 0.75 * soft).mean()
+    )
+
+
+def test_a_text_with_a_label_or_a_teacher_alone_learns_from_that() -> None:
+    nobody = torch.full((3,), -math.inf)
+    one_label = torch.tensor([-0.1, -math.inf, -math.inf])
+    taught = torch.stack([TAUGHT[0], nobody, one_label])
+    lesson = Lesson(torch.tensor([UNLABELLED, 2, 1]), THREE_WAY.expand(3, 3), taught)
+    logits = LOGITS.clone().requires_grad_()
+    loss = lesson_loss(logits, lesson, 0.1, DISTILLATION)
+    soft = teacher_losses(LOGITS[:1], TAUGHT[:1], THREE_WAY[None], 3.0)
+    hard = partial_label_losses(LOGITS[1:], lesson.targets[1:], lesson.sayable[1:], 0.1)
+    torch.testing.assert_close(loss, torch.cat([soft, hard]).mean())
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_a_text_with_neither_label_nor_teacher_teaches_nothing() -> None:
+    lesson = Lesson(torch.tensor([UNLABELLED] * 3), THREE_WAY.expand(3, 3))
+    assert lesson_loss(LOGITS, lesson, 0.1) == 0
