@@ -148,7 +148,7 @@ class _HuggingFace:
             model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
                 name, output_loading_info=True
             )
-        except (OSError, ValueError) as error:
+        except (ImportError, OSError, ValueError) as error:
             raise ConfigError(f"teacher {name}: {str(error).strip().splitlines()[0]}") from error
         if missing := sorted(report["missing_keys"]):
             raise ConfigError(f"teacher {name}: is no trained classifier, it lacks {missing[0]}")

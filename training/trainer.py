@@ -7,6 +7,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,7 +32,12 @@ from training.inference import network_logits
 from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
-from training.objectives import Lesson, adversarial_noise, lesson_loss
+from training.objectives import (
+    Lesson,
+    adversarial_noise,
+    lesson_loss,
+    virtual_adversarial_loss,
+)
 from training.plan import Plan
 from training.pooling import NEVER
 from training.precision import takes_bf16
@@ -170,12 +176,16 @@ class Trainer:
         config, device = self._config, self._world.device
         draw = (self._seed, self._progress.step, self._world.rank)
         rng = np.random.default_rng(draw)
-        torch.manual_seed(int(rng.integers(2**63)))
+        seed = int(rng.integers(2**63))
+        torch.manual_seed(seed)
         ids = torch.from_numpy(collate(store, batch, rng)).to(device)  # (B, T)
         lesson = self._train.lesson(batch.rows, device)
         self._parallel.train()
         self._optimizer.zero_grad()
         loss = self._backward(ids, lesson)
+        if config.virtual_adversarial_weight:
+            smooth = config.virtual_adversarial_weight * self._virtual_adversarial_loss(ids, seed)
+            smooth.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -197,13 +207,28 @@ class Trainer:
 
         if not self._is_adversarial():
             return loss_with(None)
-        silence = torch.zeros(
-            (*ids.shape, self._model.config.embedding_size), device=ids.device, requires_grad=True
-        )
+        silence = self._silence(ids).requires_grad_()
         loss = loss_with(silence)
         assert silence.grad is not None
         loss_with(adversarial_noise(silence.grad, self._config.adversarial_norm))
         return loss
+
+    def _virtual_adversarial_loss(self, ids: Tensor, seed: int) -> Tensor:
+        """How much noise changes the answers, with the dropout that `seed` gives each reading."""
+
+        def read(network: nn.Module, noise: Tensor) -> Tensor:
+            torch.manual_seed(seed)  # other dropout would change the answers more than the noise
+            with self._autocast():
+                return network(ids, noise=noise)  # type: ignore[no-any-return]
+
+        # Several processes share gradients at each backward, which to look for noise must not be.
+        look, learn = partial(read, self._model), partial(read, self._parallel)
+        norm = self._config.virtual_adversarial_norm
+        return virtual_adversarial_loss(look, learn, self._silence(ids), norm)
+
+    def _silence(self, ids: Tensor) -> Tensor:
+        """A noise of 0 (B, T, E)."""
+        return torch.zeros((*ids.shape, self._model.config.embedding_size), device=ids.device)
 
     def _is_adversarial(self) -> bool:
         config = self._config

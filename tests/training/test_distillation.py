@@ -155,6 +155,11 @@ def test_a_student_learns_its_teachers_labels_from_texts_alone(
         for path in (project / "models" / "tiny", tmp_path / "models" / "student")
     )
     assert (learnt == 1 - taught).mean() > 0.95
+    assert set(open_model(tmp_path / "models" / "student").manifest.data) == {
+        *("dev.csv", "texts.tsv")
+    }
+    card = (tmp_path / "models" / "student" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Beside these it read texts without labels: texts.tsv. Taught by " in card
 
 
 def soft_labels(run: RunConfig, folder: Path) -> SoftLabels:

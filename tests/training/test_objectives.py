@@ -14,6 +14,7 @@ from training.objectives import (
     lesson_loss,
     partial_label_losses,
     teacher_losses,
+    virtual_adversarial_loss,
 )
 
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
@@ -145,3 +146,19 @@ def test_a_text_with_a_label_or_a_teacher_alone_learns_from_that() -> None:
 def test_a_text_with_neither_label_nor_teacher_teaches_nothing() -> None:
     lesson = Lesson(torch.tensor([UNLABELLED] * 3), THREE_WAY.expand(3, 3))
     assert lesson_loss(LOGITS, lesson, 0.1) == 0
+
+
+def test_virtual_adversarial_noise_changes_the_answer_more_than_any_other() -> None:
+    torch.manual_seed(0)
+    weights = torch.randn(5 * 8, 3)
+    silence = torch.zeros(4, 5, 8)
+
+    def read(noise: torch.Tensor) -> torch.Tensor:
+        return noise.flatten(1) @ weights + LOGITS[0]
+
+    answer = read(silence).softmax(dim=-1)
+    worst = virtual_adversarial_loss(read, read, silence, norm=0.05)
+    for _ in range(20):
+        other = read(adversarial_noise(torch.randn(4, 5, 8), norm=0.05)).log_softmax(dim=-1)
+        change = (answer * (answer.log() - other)).sum(dim=-1).mean()
+        assert 0 < change < worst

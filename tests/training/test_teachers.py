@@ -183,7 +183,7 @@ def test_a_transformer_without_a_trained_head_is_refused(transformer: Path) -> N
 
 def test_a_transformer_that_is_not_there_is_named(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="needs the extra `teachers`")
-    with pytest.raises(ConfigError, match="teacher .*nowhere: "):
+    with pytest.raises(ConfigError, match=r"teacher .*nowhere: "):
         open_transformer(tmp_path / "nowhere")
 
 
