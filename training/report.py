@@ -117,9 +117,9 @@ that set (its strength chosen on dev).
 | --- | --- | --- | ---: | ---: | ---: |
 {rows}
 
-{_lessons(run)}A set without neutral rows teaches only positive against negative. SHA-256 of each file is in
+A set without neutral rows teaches only positive against negative. SHA-256 of each file is in
 manifest.json, with the run file's settings.
-
+{_lessons(run)}
 ## Limits
 
 - It knows the kinds of text above. On others, sarcasm, comparison and mixed opinions, expect less:
@@ -131,11 +131,11 @@ manifest.json, with the run file's settings.
 
 
 def _lessons(run: RunConfig) -> str:
-    """What a model learnt from beside labelled texts, as a paragraph; empty for nothing."""
+    """A paragraph on what a model learnt from beside labelled texts; empty for nothing."""
     sentences = []
     if run.unlabelled:
         files = ", ".join(source.file for source in run.unlabelled)
-        sentences.append(f"Beside these it read texts without labels: {files}.")
+        sentences.append(f"It also read texts without labels: {files}.")
     if run.distillation:
         names = [each.bundle or each.hugging_face for each in run.distillation.teachers]
         teachers = ", ".join(map(str, names)) or (
@@ -143,4 +143,4 @@ def _lessons(run: RunConfig) -> str:
             "not seen"
         )
         sentences.append(f"Taught by {teachers} (distillation, Hinton et al. 2015).")
-    return " ".join(sentences) + "\n\n" if sentences else ""
+    return "\n" + " ".join(sentences) + "\n" if sentences else ""
