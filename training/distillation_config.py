@@ -30,7 +30,7 @@ class TeacherConfig:
     hugging_face: str | None = None
     """A name on the hub, or a folder, from the current one."""
     language: str | None = None
-    """Texts of other languages are not asked of this teacher; by default it knows them all."""
+    """It is not asked about texts of other languages; by default it knows them all."""
     rename_labels: Mapping[str, str] = field(default_factory=dict)
     """The teacher's label -> label of the run; the probabilities of several to one add up."""
     leave_out: tuple[str, ...] = ()

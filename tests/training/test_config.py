@@ -146,3 +146,12 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"run\.toml: not TOML"):
         read_run(path)
+
+
+def test_the_run_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "run.toml").write_text(example, encoding="utf-8")
+    run = read_run(tmp_path / "run.toml")
+    assert run.distillation is not None
+    assert [teacher.bundle for teacher in run.distillation.teachers] == ["models/large", None]
