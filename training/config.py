@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from training.distillation_config import DistillationConfig, TextSource
+from training.distillation_config import DistillationConfig
 from training.errors import ConfigError
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -65,6 +65,15 @@ class DataSource:
         if not (self.train or self.dev or self.test):
             raise ValueError(f"data set {self.name!r} names none of train, dev and test")
         return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TextSource:
+    """A file of texts without labels; its path starts at the data folder."""
+
+    file: str
+    text_column: str = "text"
+    language: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -185,10 +194,14 @@ class RunConfig:
             )
         return self
 
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether the classifier learns from texts without labels."""
+        return bool(self.distillation or self.training.virtual_adversarial_weight)
+
     @model_validator(mode="after")
     def _unlabelled_teaches(self) -> RunConfig:
-        uses_them = self.distillation or self.training.virtual_adversarial_weight
-        if self.unlabelled and not uses_them:
+        if self.unlabelled and not self.learns_unlabelled:
             raise ValueError(
                 "unlabelled needs a [distillation] table or training.virtual_adversarial_weight"
             )

@@ -1,4 +1,4 @@
-"""The parts of a run file that say who teaches the network, and with which texts beside its own."""
+"""The part of a run file that says who teaches the network."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
-
-
-@dataclass(frozen=True, config=_STRICT)
-class TextSource:
-    """A file of texts without labels; its path starts at the data folder."""
-
-    file: str
-    text_column: str = "text"
-    language: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)

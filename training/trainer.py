@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.averaging import moving_average
-from training.batching import Batch, TokenStore, collate
+from training.batching import Batch, Int, TokenStore, collate
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import TrainingConfig
 from training.corpus import Corpus
@@ -176,16 +176,11 @@ class Trainer:
         config, device = self._config, self._world.device
         draw = (self._seed, self._progress.step, self._world.rank)
         rng = np.random.default_rng(draw)
-        seed = int(rng.integers(2**63))
-        torch.manual_seed(seed)
+        torch.manual_seed(int(rng.integers(2**63)))
         ids = torch.from_numpy(collate(store, batch, rng)).to(device)  # (B, T)
-        lesson = self._train.lesson(batch.rows, device)
         self._parallel.train()
         self._optimizer.zero_grad()
-        loss = self._backward(ids, lesson)
-        if config.virtual_adversarial_weight:
-            smooth = config.virtual_adversarial_weight * self._virtual_adversarial_loss(ids, seed)
-            smooth.backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(ids, batch.rows)
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -195,8 +190,16 @@ class Trainer:
             self._average.update_parameters(self._model)
         return loss.detach()
 
-    def _backward(self, ids: Tensor, lesson: Lesson) -> Tensor:
-        """Add the gradients of a batch, with those of its adversarial reading where asked for."""
+    def _backward(self, ids: Tensor, rows: Int) -> Tensor:
+        """Add the gradients of a batch, with those of its readings with noise where asked for."""
+        loss = self._learn(ids, self._train.lesson(rows, ids.device))
+        if weight := self._config.virtual_adversarial_weight:
+            unsteadiness = self._virtual_adversarial_loss(ids, seed=torch.initial_seed())
+            (weight * unsteadiness).backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    def _learn(self, ids: Tensor, lesson: Lesson) -> Tensor:
+        """Add the gradients of the lesson, with those of its adversarial reading."""
 
         def loss_with(noise: Tensor | None) -> Tensor:
             with self._autocast():

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.config import TextSource
 from training.datasets import DataSet, is_unicode, text_cells
-from training.distillation_config import TextSource
 from training.errors import DataError
 from training.files import read_file
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from service.tokenizer import Tokenizer
-from training.config import DataSource
+from training.config import DataSource, TextSource
 from training.corpus import encode_corpus
 from training.datasets import DataSet, Rows
-from training.distillation_config import TextSource
 from training.objectives import UNLABELLED
 from training.unlabelled import UnlabelledSet
 
