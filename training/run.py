@@ -120,16 +120,17 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no dev rows: name a dev split or set dev_share above 0")
     tokenizer = Tokenizer(prepared.tokenizer)
+    read = prepared if run.learns_unlabelled else replace(prepared, unlabelled=())
     trainer = Trainer(
         config=run.training,
         model=new_model(run, labels, tokenizer),
-        train=prepared.corpus(tokenizer),
+        train=read.corpus(tokenizer),
         dev=encode_corpus(data_sets, "dev", labels, tokenizer),
         folder=folder,
         world=world,
         seed=run.seed,
         fingerprint=fingerprint(run, prepared),
-        segmentations=_segmentations(run, prepared, folder, world),
+        segmentations=_segmentations(run, read, folder, world),
         distillation=run.distillation,
     )
     return Trained(**vars(prepared), model=trainer.fit())
@@ -223,12 +224,9 @@ def _cross_fit(
         for number in range(folds):
             if world.leads:
                 print(f"fold {number + 1} of {folds}", flush=True)
-            part = replace(
-                prepared,
-                data_sets=without_fold(prepared.data_sets, number, folds, run.seed),
-                unlabelled=(),
-            )
-            model = fit(run, part, folder / f"fold-{number}", world).model
+            part = without_fold(prepared.data_sets, number, folds, run.seed)
+            own = folder / f"fold-{number}"
+            model = fit(run, replace(prepared, data_sets=part), own, world).model
             held_out = fold_of == number
             held_out[labelled:] = True
             rows = np.flatnonzero(held_out)
