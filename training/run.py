@@ -192,7 +192,8 @@ def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Pre
     teachers = open_teachers(run.distillation.teachers, prepared.labels, world.device)
     identities = [teacher.identity for teacher in teachers]
     own = fingerprint(_of_fold(run), prepared) if folds else None
-    digest = _digest(*_data_facts(run, prepared), identities, folds, own)
+    # The seed decides which rows are held out of train as dev.
+    digest = _digest(*_data_facts(run, prepared), run.seed, identities, folds, own)
     path = folder / f"{digest[:12]}.{SOFT_LABELS_FILE}"
     if world.any(not path.exists()):
         _check_unstarted(folder)

@@ -180,6 +180,8 @@ def test_soft_labels_are_made_once_for_the_same_teachers_and_texts(
     assert soft_labels(run, tmp_path).log_p.shape == (2, 2)
     hotter = read_run(student, {"distillation.temperature": "5.0"})
     assert soft_labels(hotter, tmp_path).log_p.shape == (2, 2)
+    other_rows_held_out = read_run(student, {"seed": "1"})
+    assert soft_labels(other_rows_held_out, tmp_path).log_p.shape == first.log_p.shape
     with (tmp_path / "texts.tsv").open("a", encoding="utf-8") as file:
         file.write("\none more text")
     assert len(soft_labels(run, tmp_path).log_p) == len(first.log_p) + 1
