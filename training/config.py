@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from training.distillation_config import DistillationConfig
 from training.errors import ConfigError
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -64,6 +65,15 @@ class DataSource:
         if not (self.train or self.dev or self.test):
             raise ValueError(f"data set {self.name!r} names none of train, dev and test")
         return self
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TextSource:
+    """A file of texts without labels; its path starts at the data folder."""
+
+    file: str
+    text_column: str = "text"
+    language: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -136,6 +146,11 @@ class TrainingConfig:
     time (adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
     adversarial_after: Annotated[int, Field(ge=0)] = 0
     """Passes without that noise at first."""
+    virtual_adversarial_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the change that noise makes to the answer, labelled or not, at thrice the time (virtual
+    adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
+    virtual_adversarial_norm: Annotated[float, Field(gt=0)] = 0.1
+    """Size of that noise on the embedding."""
     precision: Precision = "auto"
     """auto: bf16 where the processor has it for recurrent layers, else fp32."""
     evaluations_per_pass: Positive = 2
@@ -173,6 +188,9 @@ class RunConfig:
     languages), or a file below the data folder in word2vec's text format, plain or gzip."""
     ngrams: NGramConfig | None = None
     """Fitted when the network is; without this table there is none."""
+    unlabelled: tuple[TextSource, ...] = ()
+    """Texts that teachers label, or that virtual adversarial training reads."""
+    distillation: DistillationConfig | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> RunConfig:
@@ -182,8 +200,26 @@ class RunConfig:
                 raise ValueError(f"two data sets are named {source.name!r}")
             if source.part_of is not None and source.part_of not in names:
                 raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
-        if not any(source.train for source in self.data):
-            raise ValueError("no data set names train")
+        teachers = self.distillation.teachers if self.distillation else ()
+        learns_without_rows = self.unlabelled and teachers and self.labels
+        if not any(source.train for source in self.data) and not learns_without_rows:
+            raise ValueError(
+                "no data set names train (only with unlabelled, distillation.teachers and labels "
+                "can a run do without)"
+            )
+        return self
+
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether the classifier learns from texts without labels."""
+        return bool(self.distillation or self.training.virtual_adversarial_weight)
+
+    @model_validator(mode="after")
+    def _unlabelled_teaches(self) -> RunConfig:
+        if self.unlabelled and not self.learns_unlabelled:
+            raise ValueError(
+                "unlabelled needs a [distillation] table or training.virtual_adversarial_weight"
+            )
         return self
 
     @model_validator(mode="after")

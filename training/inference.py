@@ -1,4 +1,4 @@
-"""The logits of a whole corpus, in torch."""
+"""A network's answers for many texts, read from their start."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import torch
 from torch import nn
 
 from service.engine import Float32
-from training.batching import collate, cropped_lengths, exact_length_batches
-from training.corpus import Corpus
+from training.batching import TokenStore, collate, cropped_lengths, exact_length_batches
+from training.config import TrainingConfig
 
-BATCH_SIZE = 1024
+TEXTS_A_BATCH = 1024
 
 
-def corpus_logits(
-    model: nn.Module, corpus: Corpus, max_tokens: int, batch_tokens: int, device: torch.device
+@torch.inference_mode()
+def network_logits(
+    model: nn.Module, store: TokenStore, classes: int, config: TrainingConfig, device: torch.device
 ) -> Float32:
-    """Logits (N, C) of texts, each read at its cropped length, from its start."""
-    logits = np.zeros(corpus.sayable.shape, dtype=np.float32)
-    lengths = cropped_lengths(corpus.store.lengths, max_tokens)
+    """Logits (N, C); all 0 for a text without a token. Leaves the model in evaluation mode."""
+    logits = np.zeros((len(store), classes), dtype=np.float32)
+    lengths = cropped_lengths(store.lengths, config.max_tokens)
     model.eval()
-    with torch.inference_mode():
-        for batch in exact_length_batches(lengths, batch_tokens, BATCH_SIZE):
-            ids = torch.from_numpy(collate(corpus.store, batch)).to(device)
-            logits[batch.rows] = model(ids).cpu().numpy()
+    for batch in exact_length_batches(lengths, config.batch_tokens, TEXTS_A_BATCH):
+        ids = torch.from_numpy(collate(store, batch)).to(device)
+        logits[batch.rows] = model(ids).cpu().numpy()
     return logits

@@ -169,7 +169,10 @@ def _provisional(run: RunConfig, trained: Trained, target: Path) -> Bundle:
         calibration={},
         files={MODEL_FILE: sha256(graph), TOKENIZER_FILE: sha256(trained.tokenizer)},
         run=run_as_dict(run),
-        data={name: digest for d in trained.data_sets for name, digest in d.hashes.items()},
+        data={
+            **{name: digest for d in trained.data_sets for name, digest in d.hashes.items()},
+            **{each.source.file: each.hash for each in trained.unlabelled},
+        },
         commit=_commit(),
         golden=(GoldenText(text="", scores=dict.fromkeys(trained.labels, 0.0)),),
     )

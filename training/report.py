@@ -93,6 +93,8 @@ def model_card(
         for d in data_sets
     )
     origin = "Test sets, read once," if split == "test" else "Dev sets,"
+    distilled = run.distillation is not None
+    neutral_from = "the three-way sets and the teachers" if distilled else "the three-way sets"
     temperatures = ", ".join(f"{key}: {value:.2f}" for key, value in calibration.items())
     return f"""# {run.name} {run.version}
 
@@ -127,12 +129,28 @@ that set (its strength chosen on dev).
 
 A set without neutral rows teaches only positive against negative. SHA-256 of each file is in
 manifest.json, with the run file's settings.
-
+{_lessons(run)}
 ## Limits
 
 - It knows the kinds of text above. On others, sarcasm, comparison and mixed opinions, expect less:
   measure on your own labelled texts with `python -m training evaluate`.
-- Neutral is learnt from the three-way sets alone.
+- Neutral is learnt from {neutral_from} alone.
 - Probabilities are calibrated on texts like the training data's, not on yours.
 - It judges texts, not people; do not use it to decide about a person.
 """
+
+
+def _lessons(run: RunConfig) -> str:
+    """A paragraph on what a model learnt from beside labelled texts; empty for nothing."""
+    sentences = []
+    if run.unlabelled:
+        files = ", ".join(source.file for source in run.unlabelled)
+        sentences.append(f"It also read texts without labels: {files}.")
+    if run.distillation:
+        names = [each.bundle or each.hugging_face for each in run.distillation.teachers]
+        teachers = ", ".join(map(str, names)) or (
+            f"{run.distillation.folds} networks like itself, each asked about rows that it had "
+            "not seen"
+        )
+        sentences.append(f"Taught by {teachers} (distillation, Hinton et al. 2015).")
+    return "\n" + " ".join(sentences) + "\n" if sentences else ""

@@ -7,6 +7,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,17 +21,23 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.averaging import moving_average
-from training.batching import Batch, TokenStore, collate
+from training.batching import Batch, Int, TokenStore, collate
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import TrainingConfig
 from training.corpus import Corpus
+from training.distillation_config import DistillationConfig
 from training.distributed import World
 from training.errors import TrainingError
-from training.inference import corpus_logits
+from training.inference import network_logits
 from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
-from training.objectives import adversarial_noise, partial_label_loss
+from training.objectives import (
+    Lesson,
+    adversarial_noise,
+    lesson_loss,
+    virtual_adversarial_loss,
+)
 from training.plan import Plan
 from training.pooling import NEVER
 from training.precision import takes_bf16
@@ -67,9 +74,11 @@ class Trainer:
         seed: int,
         fingerprint: str,
         segmentations: Sequence[TokenStore] = (),
+        distillation: DistillationConfig | None = None,
     ) -> None:
         """`segmentations` are the train texts as read in each pass; by default always the same."""
         self._config, self._folder, self._world = config, folder, world
+        self._distillation = distillation
         self._seed, self._fingerprint = seed, fingerprint
         self._bf16 = takes_bf16(config.precision, world.device)
         self._train, self._dev = train, dev
@@ -169,11 +178,9 @@ class Trainer:
         rng = np.random.default_rng(draw)
         torch.manual_seed(int(rng.integers(2**63)))
         ids = torch.from_numpy(collate(store, batch, rng)).to(device)  # (B, T)
-        targets = torch.from_numpy(self._train.targets[batch.rows]).to(device)
-        sayable = torch.from_numpy(self._train.sayable[batch.rows]).to(device)
         self._parallel.train()
         self._optimizer.zero_grad()
-        loss = self._backward(ids, targets, sayable)
+        loss = self._backward(ids, batch.rows)
         nn.utils.clip_grad_norm_(self._model.parameters(), config.clip_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -183,25 +190,48 @@ class Trainer:
             self._average.update_parameters(self._model)
         return loss.detach()
 
-    def _backward(self, ids: Tensor, targets: Tensor, sayable: Tensor) -> Tensor:
-        """Add the gradients of a batch, with those of its adversarial reading where asked for."""
+    def _backward(self, ids: Tensor, rows: Int) -> Tensor:
+        """Add the gradients of a batch, with those of its readings with noise where asked for."""
+        loss = self._learn(ids, self._train.lesson(rows, ids.device))
+        if weight := self._config.virtual_adversarial_weight:
+            unsteadiness = self._virtual_adversarial_loss(ids, seed=torch.initial_seed())
+            (weight * unsteadiness).backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    def _learn(self, ids: Tensor, lesson: Lesson) -> Tensor:
+        """Add the gradients of the lesson, with those of its adversarial reading."""
 
         def loss_with(noise: Tensor | None) -> Tensor:
             with self._autocast():
                 logits = self._parallel(ids, noise=noise)
-            loss = partial_label_loss(logits, targets, sayable, self._config.label_smoothing)
+            loss = lesson_loss(logits, lesson, self._config.label_smoothing, self._distillation)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
         if not self._is_adversarial():
             return loss_with(None)
-        silence = torch.zeros(
-            (*ids.shape, self._model.config.embedding_size), device=ids.device, requires_grad=True
-        )
+        silence = self._silence(ids).requires_grad_()
         loss = loss_with(silence)
         assert silence.grad is not None
         loss_with(adversarial_noise(silence.grad, self._config.adversarial_norm))
         return loss
+
+    def _virtual_adversarial_loss(self, ids: Tensor, seed: int) -> Tensor:
+        """How much noise changes the answers, with the dropout that `seed` gives each reading."""
+
+        def read(network: nn.Module, noise: Tensor) -> Tensor:
+            torch.manual_seed(seed)  # other dropout would change the answers more than the noise
+            with self._autocast():
+                return network(ids, noise=noise)  # type: ignore[no-any-return]
+
+        # Several processes share gradients at each backward, which to look for noise must not be.
+        look, learn = partial(read, self._model), partial(read, self._parallel)
+        norm = self._config.virtual_adversarial_norm
+        return virtual_adversarial_loss(look, learn, self._silence(ids), norm)
+
+    def _silence(self, ids: Tensor) -> Tensor:
+        """A noise of 0 (B, T, E)."""
+        return torch.zeros((*ids.shape, self._model.config.embedding_size), device=ids.device)
 
     def _is_adversarial(self) -> bool:
         config = self._config
@@ -249,10 +279,10 @@ class Trainer:
 
     def _dev_scores(self, model: nn.Module) -> dict[str, float]:
         """Macro recall of each data set, among the labels that it can say."""
-        corpus, config = self._dev, self._config
+        corpus = self._dev
         with self._autocast():
-            logits = corpus_logits(
-                model, corpus, config.max_tokens, config.batch_tokens, self._world.device
+            logits = network_logits(
+                model, corpus.store, corpus.sayable.shape[1], self._config, self._world.device
             )
         predicted = np.where(corpus.sayable, logits, NEVER).argmax(axis=-1)
         return {
