@@ -43,8 +43,7 @@ class BatchLimits:
     """Batches that are expected to take no longer run on the event loop."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Logits (N, C) of a request's texts in their order, and where its time went."""
 
     logits: list[list[float]]
@@ -308,7 +307,8 @@ class Batcher:
         while batch := self._take_batch():
             if self._is_short(batch):
                 self._run_here(batch.texts)
-                self._make_dispatch_due()  # after the loop has read what came meanwhile
+                # One turn of the loop later: what came meanwhile has been read by then.
+                asyncio.get_running_loop().call_soon(self._make_dispatch_due)
                 return
             self._idle_workers -= 1
             task = asyncio.create_task(self._run_in_thread(batch.texts))
