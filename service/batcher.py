@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -91,8 +91,7 @@ class _Run:
     started_s: float
 
 
-@dataclass(frozen=True)
-class _Batch:
+class _Batch(NamedTuple):
     """Texts that are planned to run together, and for how long."""
 
     texts: list[_Waiting]
@@ -323,7 +322,7 @@ class Batcher:
             self._planned.remove(batch)
             self._plan_is_stale = not self._planned  # more may wait than were planned
             if wanted := self._start(batch.texts, now_s):
-                return replace(batch, texts=wanted)
+                return batch._replace(texts=wanted)
         return None
 
     def _plan_runnable(self) -> list[_Batch]:
@@ -365,8 +364,8 @@ class Batcher:
             yield texts[part * size // parts : (part + 1) * size // parts]
 
     def _describe(self, texts: list[_Waiting]) -> _Batch:
-        run_s = self._cost.run_s(len(texts), max(len(text.ids) for text in texts))
-        return _Batch(texts, run_s, min(text.request.admitted_s for text in texts))
+        run_s = self._cost.run_s(len(texts), len(texts[-1].ids))
+        return _Batch(texts, run_s, min(texts).request.admitted_s)  # the first number came first
 
     def _is_short(self, batch: _Batch) -> bool:
         return batch.run_s <= self._limits.inline_s
