@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from service.aside import call_aside
 from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch, TokenIds
 from service.cache import AnswerCache
 from service.cpus import step_back, usable_cpus
+from service.deadline import Deadline
 from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
@@ -30,16 +31,14 @@ PROBE_TEXT = "good 好"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One text's answer, and how the text was read."""
 
     scored: Scored
     encoded: Encoded
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Where the time of a request went."""
 
     tokenize_s: float
@@ -239,7 +238,7 @@ class Pipeline:
         started_s = self._clock()
         timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            with Deadline(timeout_ms / 1000):
                 encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
                 tokenized_s = self._clock()
                 answer = await lane.answer(token_ids) if token_ids else None
