@@ -19,7 +19,7 @@ from service.engine import Float32
 from training.batching import Int, TokenStore
 from training.config import NGramConfig
 from training.corpus import Corpus
-from training.objectives import partial_label_loss
+from training.objectives import partial_label_losses
 from training.pooling import NEVER, mask_of
 
 PRIME = 2**31 - 1
@@ -69,14 +69,14 @@ def fit_ngrams(config: NGramConfig, train: Corpus, vocab_size: int, seed: int) -
     targets, sayable = torch.from_numpy(train.targets), torch.from_numpy(train.sayable)
     readable = np.flatnonzero(train.store.lengths)
     # Not checked, and said so: torch warns of gradients of few rows otherwise.
-    with torch.sparse.check_sparse_tensor_invariants(False):
+    with torch.sparse.check_sparse_tensor_invariants(False):  # type: ignore[no-untyped-call]
         for number in range(config.passes):
             order = np.random.default_rng((seed, number)).permutation(readable)
             batches = [order[at : at + BATCH_SIZE] for at in range(0, len(order), BATCH_SIZE)]
             for rows in tqdm(batches, desc=f"n-grams, pass {number + 1}/{config.passes}"):
                 optimizer.zero_grad()
                 logits = _logits_of_many(ngrams, train.store, rows)
-                loss = partial_label_loss(logits, targets[rows], sayable[rows])
+                loss = partial_label_losses(logits, targets[rows], sayable[rows]).mean()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
     return ngrams

@@ -18,6 +18,19 @@ NO_TEST_ROWS = (
 SCORED = "Two-way accuracy compares positive with negative and leaves neutral rows out."
 
 
+def _start_line(run: RunConfig) -> str:
+    return f"\n- The embedding started from word vectors: {run.vectors}." if run.vectors else ""
+
+
+def _ngrams_line(run: RunConfig) -> str:
+    if run.ngrams is None:
+        return ""
+    return (
+        "\n- Beside it, a linear model over pieces and pairs of pieces "
+        f"({run.ngrams.buckets:,} rows for all pairs), whose logits are added."
+    )
+
+
 def metrics_table(
     scores: Mapping[str, SetScores],
     baselines: Mapping[str, SetScores],
@@ -106,7 +119,7 @@ def model_card(
 - Network: sentencepiece pieces -> embedding of {network.embedding_size} -> {network.layers}
   layer(s) of {network.cell.upper()} with {network.hidden_size} units in {directions} ->
   {" and ".join(network.pooling)} pooling -> linear. {parameters:,} parameters; the embedding is
-  stored as float16.
+  stored as float16.{_start_line(run)}{_ngrams_line(run)}
 - Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
   texts beside it.
 - Trained once, with seed {run.seed}. Weights are an average over training, chosen on dev rows;
