@@ -194,7 +194,7 @@ export class Results {
       "tr",
       {},
       make("td", { class: "figure" }, number(row + 1)),
-      make("td", { class: "excerpt", dir: "auto" }, this.#texts[row]),
+      make("td", {}, make("p", { class: "excerpt", dir: "auto" }, this.#texts[row])),
       make("td", {}, ...(error ? [error.message] : [badge(label), " ", figure(percent(score, 1))])),
     );
   }

@@ -337,6 +337,9 @@ def test_a_long_row_is_refused_alone(visit: Open, tmp_path: Path) -> None:
     page.refusals_expected = True
     rows = "text\nLovely\n" + "long " * 30_000 + "\n太差了\n"
     page.answer_file(write(tmp_path / "a.csv", rows))
+    shown = page.find("tbody tr").nth(1).bounding_box()
+    assert shown
+    assert shown["height"] < 300
     _, first, long, last = page.download().path().read_text().splitlines()
     assert first.startswith("Lovely,positive,")
     assert ',,,,,,"the text has 150000 characters, the limit is 131072' in long
