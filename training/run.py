@@ -15,15 +15,19 @@ from service.tokenizer import Tokenizer
 from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import RunConfig, run_as_dict
-from training.corpus import encode_corpus
+from training.corpus import Corpus, encode_corpus
 from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
+from training.inference import corpus_logits
 from training.model import Classifier
+from training.ngrams import NGrams, fit_ngrams, fit_share
 from training.tokenizer import sample_segmentations, train_tokenizer
 from training.trainer import Trainer
+from training.vectors import open_vectors, start_from_vectors, words_of
 
 SEGMENTATIONS_FILE = "segmentations.pt"
+NGRAMS_FILE = "ngrams.pt"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Prepared:
     labels: tuple[str, ...]
     data_sets: list[DataSet]
     tokenizer: bytes
+    data_folder: Path
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
         partial.write_bytes(content)
         partial.replace(path)
     world.wait()
-    prepared = Prepared(labels, data_sets, path.read_bytes())
+    prepared = Prepared(labels, data_sets, path.read_bytes(), data_folder)
     _check_golden(run, Tokenizer(prepared.tokenizer))
     return prepared
 
@@ -82,18 +87,29 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no dev rows: name a dev split or set dev_share above 0")
     tokenizer = Tokenizer(prepared.tokenizer)
+    train, dev = _corpora(prepared)
+    model = new_model(run, labels, tokenizer)
+    if run.vectors:
+        words = words_of(tokenizer)
+        vectors = open_vectors(run.vectors, prepared.data_folder, words)
+        count = start_from_vectors(model.embedding, words, vectors)
+        if world.leads:
+            print(f"vectors: {count} of {len(words)} pieces start from {run.vectors}", flush=True)
     trainer = Trainer(
         config=run.training,
-        model=new_model(run, labels, tokenizer),
-        train=encode_corpus(data_sets, "train", labels, tokenizer),
-        dev=encode_corpus(data_sets, "dev", labels, tokenizer),
+        model=model,
+        train=train,
+        dev=dev,
         folder=folder,
         world=world,
         seed=run.seed,
         fingerprint=fingerprint(run, prepared),
         segmentations=_segmentations(run, prepared, folder, world),
     )
-    return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
+    model = trainer.fit()
+    if run.ngrams and world.leads:
+        add_ngrams(run, prepared, model, folder)
+    return Trained(**vars(prepared), model=model)
 
 
 def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
@@ -110,7 +126,34 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
-    return Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, model.eval())
+    if run.ngrams:
+        add_ngrams(run, prepared, model, folder)
+    return Trained(**vars(prepared), model=model.eval())
+
+
+def add_ngrams(run: RunConfig, prepared: Prepared, model: Classifier, folder: Path) -> None:
+    """Add the n-grams to a fitted network, by the share that dev wants; kept in `folder`."""
+    assert run.ngrams is not None
+    train, dev = _corpora(prepared)
+    vocab_size, classes = model.embedding.num_embeddings, len(prepared.labels)
+    digest = _digest(fingerprint(run, prepared), run_as_dict(run)["ngrams"])
+    path = folder / f"{digest[:12]}.{NGRAMS_FILE}"
+    if path.exists():
+        ngrams = NGrams(vocab_size, run.ngrams.buckets, classes)
+        ngrams.load_state_dict(load(path))
+    else:
+        ngrams = fit_ngrams(run.ngrams, train, vocab_size, run.seed)
+        save_atomically(ngrams.state_dict(), path)
+    own, other = (
+        corpus_logits(part, dev, run.max_tokens, run.training.batch_tokens, torch.device("cpu"))
+        for part in (model.cpu(), ngrams)
+    )
+    share = fit_share(own, other, dev)
+    print(f"n-grams: added by a share of {share:.2f}, fitted on dev", flush=True)
+    with torch.no_grad():
+        for weight in ngrams.parameters():
+            weight.mul_(share)
+    model.ngrams = ngrams
 
 
 def new_model(run: RunConfig, labels: Sequence[str], tokenizer: Tokenizer) -> Classifier:
@@ -131,12 +174,22 @@ def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
     return _digest(
-        [settings[key] for key in ("model", "training", "seed")],
+        [settings[key] for key in ("model", "training", "seed", "vectors")],
         prepared.labels,
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
         [settings["data"]],
         sha256(prepared.tokenizer),
     )
+
+
+def _corpora(prepared: Prepared) -> tuple[Corpus, Corpus]:
+    """Train and dev rows as numbers."""
+    tokenizer = Tokenizer(prepared.tokenizer)
+    train, dev = (
+        encode_corpus(prepared.data_sets, split, prepared.labels, tokenizer)
+        for split in ("train", "dev")
+    )
+    return train, dev
 
 
 def _segmentations(

@@ -20,12 +20,13 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training.averaging import moving_average
-from training.batching import Batch, TokenStore, collate, cropped_lengths, exact_length_batches
+from training.batching import Batch, TokenStore, collate
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load, save_atomically
 from training.config import TrainingConfig
 from training.corpus import Corpus
 from training.distributed import World
 from training.errors import TrainingError
+from training.inference import corpus_logits
 from training.interrupt import Interrupted, stop_requested
 from training.logs import RunLog
 from training.model import Classifier
@@ -248,16 +249,12 @@ class Trainer:
 
     def _dev_scores(self, model: nn.Module) -> dict[str, float]:
         """Macro recall of each data set, among the labels that it can say."""
-        corpus = self._dev
-        predicted = np.zeros(len(corpus), dtype=np.int64)
-        lengths = cropped_lengths(corpus.store.lengths, self._config.max_tokens)
-        model.eval()
-        with torch.inference_mode(), self._autocast():
-            for batch in exact_length_batches(lengths, self._config.batch_tokens, 1024):
-                ids = torch.from_numpy(collate(corpus.store, batch)).to(self._world.device)
-                logits = model(ids).cpu().numpy()
-                allowed = np.where(corpus.sayable[batch.rows], logits, NEVER)
-                predicted[batch.rows] = allowed.argmax(axis=-1)
+        corpus, config = self._dev, self._config
+        with self._autocast():
+            logits = corpus_logits(
+                model, corpus, config.max_tokens, config.batch_tokens, self._world.device
+            )
+        predicted = np.where(corpus.sayable, logits, NEVER).argmax(axis=-1)
         return {
             name: float(
                 recall_score(
