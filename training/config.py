@@ -67,6 +67,15 @@ class DataSource:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class TextSource:
+    """A file of texts without labels; its path starts at the data folder."""
+
+    file: str
+    text_column: str = "text"
+    language: str | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
 class TokenizerConfig:
     """sentencepiece unigram with byte fallback (Kudo 2018)."""
 
@@ -91,6 +100,8 @@ class ModelConfig:
     embedding_dropout: Share = 0.3
     layer_dropout: Share = 0.2
     head_dropout: Share = 0.3
+    weight_drop: Share = 0.0
+    """Of the weights from state to state, zero throughout a training batch (Merity et al. 2018)."""
 
     @model_validator(mode="after")
     def _projection_fits(self) -> ModelConfig:
@@ -102,7 +113,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class TrainingConfig:
+class LoopConfig:
     """The loop: how long, how fast, and when to stop."""
 
     passes: Positive = 4
@@ -116,16 +127,8 @@ class TrainingConfig:
     warmup_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    label_smoothing: Share = 0.0
     average_decay: Share = 0.999
     """Of the averaged weights that are evaluated and exported; 0 turns averaging off."""
-    sampling_alpha: Share = 0.0
-    """How sharply segmentations are drawn, anew each pass (Kudo 2018); 0 reads the best one."""
-    adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
-    """Size of the noise on the embedding that every text is read with once more, at twice the
-    time (adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
-    adversarial_after: Annotated[int, Field(ge=0)] = 0
-    """Passes without that noise at first."""
     precision: Precision = "auto"
     """auto: bf16 where the processor has it for recurrent layers, else fp32."""
     evaluations_per_pass: Positive = 2
@@ -137,6 +140,39 @@ class TrainingConfig:
     def reads(self) -> int:
         """Passes over the texts, all cycles together."""
         return self.passes + sum(self.restarts)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PretrainingConfig(LoopConfig):
+    """A language model over embedding and encoder, trained before the classifier."""
+
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Of the texts, to measure perplexity on."""
+    candidates: Annotated[int, Field(ge=0)] = 1024
+    """Pieces drawn for each batch, against which the next one is told; 0 takes all pieces."""
+    dropout: Share = 0.1
+    """Of the features of embedded tokens and of states, the same throughout a text."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingConfig(LoopConfig):
+    """How the classifier is trained."""
+
+    label_smoothing: Share = 0.0
+    sampling_alpha: Share = 0.0
+    """How sharply segmentations are drawn, anew each pass (Kudo 2018); 0 reads the best one."""
+    adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
+    """Size of the noise on the embedding that every text is read with once more, at twice the
+    time (adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
+    adversarial_after: Annotated[int, Field(ge=0)] = 0
+    """Passes without that noise at first."""
+    start: str | None = None
+    """A language model to start from, with its tokenizer: its folder, from the current one."""
+    layer_rate_factor: Annotated[float, Field(ge=1)] = 1.0
+    """By which the rate of each layer is below that of the one above it (Howard & Ruder 2018)."""
+    unfreeze_passes: Annotated[float, Field(ge=0)] = 0.0
+    """Passes (or a share of one) after which the next layer down begins to learn, the head being
+    the first (Howard & Ruder 2018); 0 trains all from the beginning."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -158,6 +194,9 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    unlabelled: tuple[TextSource, ...] = ()
+    """Texts that the language model reads beside the train texts."""
+    pretraining: PretrainingConfig | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> RunConfig:
@@ -169,6 +208,14 @@ class RunConfig:
                 raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
         if not any(source.train for source in self.data):
             raise ValueError("no data set names train")
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_fits(self) -> RunConfig:
+        if self.unlabelled and self.pretraining is None:
+            raise ValueError("unlabelled needs a [pretraining] table")
+        if self.pretraining and self.training.start is not None:
+            raise ValueError("a run has either a [pretraining] table or training.start")
         return self
 
     @model_validator(mode="after")

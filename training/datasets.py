@@ -209,34 +209,39 @@ def _from_frame(
     frame: pd.DataFrame, source: DataSource, origin: str, domain_column: str | None
 ) -> Rows:
     """Texts and renamed labels; a missing one becomes the empty string."""
-    for setting, column in (
-        ("text_column", source.text_column),
-        ("label_column", source.label_column),
-    ):
-        if column not in frame.columns:
-            raise DataError(
-                f"{origin}: no column {column!r} (see {setting}); it has {list(frame.columns)}"
-            )
-    try:
-        texts = _cells(frame, source.text_column)
-        labels = _cells(frame, source.label_column)
-        domains = []
-        if domain_column and domain_column in frame.columns:
-            domains = _cells(frame, domain_column)
-    except DataError as error:
-        raise DataError(f"{origin}: {error}") from error
-    if not any(text.strip() for text in texts):
-        raise DataError(f"{origin}: the column {source.text_column!r} holds no text")
+    texts = text_cells(frame, source.text_column, origin)
+    labels = _cells(frame, source.label_column, origin, "label_column")
+    domains = []
+    if domain_column and domain_column in frame.columns:
+        domains = _cells(frame, domain_column, origin)
     renamed = tuple(source.rename_labels.get(label, label) for label in labels)
     return Rows(tuple(texts), renamed, tuple(domains))
 
 
-def _cells(frame: pd.DataFrame, column: str) -> list[str]:
+def text_cells(frame: pd.DataFrame, column: str, origin: str) -> list[str]:
+    """The texts of a table; a missing one becomes the empty string.
+
+    Raises DataError, naming `origin`, for a missing column, a cell that is no text, and a
+    column without any.
+    """
+    texts = _cells(frame, column, origin, "text_column")
+    if not any(text.strip() for text in texts):
+        raise DataError(f"{origin}: the column {column!r} holds no text")
+    return texts
+
+
+def _cells(frame: pd.DataFrame, column: str, origin: str, setting: str = "") -> list[str]:
+    if column not in frame.columns:
+        raise DataError(
+            f"{origin}: no column {column!r} (see {setting}); it has {list(frame.columns)}"
+        )
     cells: list[str] = []
     for row, value in enumerate(frame[column], start=1):
         if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
             kind = type(value).__name__
-            raise DataError(f"row {row}: the column {column!r} holds a {kind}, not a text")
+            raise DataError(
+                f"{origin}: row {row}: the column {column!r} holds a {kind}, not a text"
+            )
         cells.append("" if pd.isna(value) else str(value))
     return cells
 
@@ -248,7 +253,7 @@ def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
         reason = (
             "without text" if not text.strip()
             else "without label" if not label
-            else "not Unicode" if not _is_unicode(text)
+            else "not Unicode" if not is_unicode(text)
             else None
         )  # fmt: skip
         if reason:
@@ -258,8 +263,8 @@ def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
     return rows.take(kept)
 
 
-def _is_unicode(text: str) -> bool:
-    """False for a lone surrogate, which JSON can write and no tokenizer can read."""
+def is_unicode(text: str) -> bool:
+    """False for a text with a lone surrogate, which JSON can write and no tokenizer can read."""
     try:
         text.encode()
     except UnicodeEncodeError:

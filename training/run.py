@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,10 +20,20 @@ from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
 from training.model import Classifier
+from training.pretraining import (
+    SHAPE,
+    Pretrained,
+    Pretrainer,
+    read_pretrained,
+    read_texts,
+    start_from,
+)
 from training.tokenizer import sample_segmentations, train_tokenizer
 from training.trainer import Trainer
+from training.unlabelled import UnlabelledSet, describe_unlabelled, load_unlabelled
 
 SEGMENTATIONS_FILE = "segmentations.pt"
+PRETRAINING_FOLDER = "pretraining"
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,9 @@ class Prepared:
     labels: tuple[str, ...]
     data_sets: list[DataSet]
     tokenizer: bytes
+    unlabelled: Sequence[UnlabelledSet] = field(default=(), kw_only=True)
+    start: Pretrained | None = field(default=None, kw_only=True)
+    """What the classifier starts from; the tokenizer is that one's."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +62,75 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     in which the tokenizer finds nothing.
     """
     labels, data_sets = load_data(run, data_folder)
+    unlabelled = load_unlabelled(run.unlabelled, data_folder, data_sets)
     if world.leads:
-        print(*describe(data_sets), sep="\n", flush=True)
-    digest = _digest(run_as_dict(run)["tokenizer"], [d.hashes for d in data_sets], run.seed)
+        print(*describe(data_sets), *describe_unlabelled(unlabelled), sep="\n", flush=True)
+    if run.training.start is not None:
+        start = read_pretrained(Path(run.training.start))
+        return _checked(run, Prepared(labels, data_sets, start.tokenizer, start=start))
+    hashes = [*(d.hashes for d in data_sets), *(each.hash for each in unlabelled)]
+    digest = _digest(run_as_dict(run)["tokenizer"], hashes, run.seed)
     path = folder / f"{digest[:12]}.{TOKENIZER_FILE}"
     if world.leads and not path.exists():
         print(f"tokenizer: training {run.tokenizer.vocab_size} pieces", flush=True)
         texts = [text for data_set in data_sets for text in data_set.train.texts]
+        texts += [text for each in unlabelled for text in each.texts]
         content = train_tokenizer(texts, run.tokenizer, run.seed)
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_bytes(content)
         partial.replace(path)
     world.wait()
-    prepared = Prepared(labels, data_sets, path.read_bytes())
-    _check_golden(run, Tokenizer(prepared.tokenizer))
-    return prepared
+    return _checked(run, Prepared(labels, data_sets, path.read_bytes(), unlabelled=unlabelled))
 
 
 def train(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
-    """Prepare and fit, resuming what lies in `folder`.
+    """Prepare, pretrain where the run says so, and fit, resuming what lies in `folder`.
 
-    Raises DataError for data that cannot be learnt from, TrainingError when the folder
-    holds another run, Interrupted when asked to stop.
+    Raises DataError for data that cannot be learnt from, ConfigError for a language model
+    of another shape, TrainingError when the folder holds another run, Interrupted when
+    asked to stop.
     """
-    return fit(run, prepare(run, data_folder, folder, world), folder, world)
+    prepared = prepare(run, data_folder, folder, world)
+    if run.pretraining:
+        start = read_pretrained(pretrain(run, prepared, folder, world))
+        prepared = replace(prepared, start=start)
+    return fit(run, prepared, folder, world)
+
+
+def pretrain(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Path:
+    """Fit the run's language model, resuming what lies in `folder`; the folder it is in.
+
+    Raises ConfigError when the run has no [pretraining], and otherwise as `train` does.
+    """
+    config, own = run.pretraining, folder / PRETRAINING_FOLDER
+    if config is None:
+        raise ConfigError("the run has no [pretraining] table")
+    train, held_out = read_texts(
+        prepared.data_sets,
+        prepared.unlabelled,
+        Tokenizer(prepared.tokenizer),
+        config.held_out_share,
+        run.seed,
+    )
+    if world.leads:
+        print(
+            f"pretraining: {len(train)} texts, {train.offsets[-1]} tokens; "
+            f"{len(held_out)} texts held out",
+            flush=True,
+        )
+    Pretrainer(
+        config=config,
+        network=run.model,
+        train=train,
+        held_out=held_out,
+        tokenizer=prepared.tokenizer,
+        folder=own,
+        world=world,
+        seed=run.seed,
+        fingerprint=_pretraining_fingerprint(run, prepared),
+    ).fit()
+    return own
 
 
 def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Trained:
@@ -82,9 +139,12 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     if not any(len(data_set.dev) for data_set in data_sets):
         raise DataError("no dev rows: name a dev split or set dev_share above 0")
     tokenizer = Tokenizer(prepared.tokenizer)
+    model = new_model(run, labels, tokenizer)
+    if prepared.start:
+        start_from(prepared.start, model)
     trainer = Trainer(
         config=run.training,
-        model=new_model(run, labels, tokenizer),
+        model=model,
         train=encode_corpus(data_sets, "train", labels, tokenizer),
         dev=encode_corpus(data_sets, "dev", labels, tokenizer),
         folder=folder,
@@ -93,7 +153,7 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
         fingerprint=fingerprint(run, prepared),
         segmentations=_segmentations(run, prepared, folder, world),
     )
-    return Trained(labels, data_sets, prepared.tokenizer, trainer.fit())
+    return Trained(**vars(prepared), model=trainer.fit())
 
 
 def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Trained:
@@ -110,7 +170,7 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
-    return Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, model.eval())
+    return Trained(**vars(prepared), model=model.eval())
 
 
 def new_model(run: RunConfig, labels: Sequence[str], tokenizer: Tokenizer) -> Classifier:
@@ -130,11 +190,25 @@ def discard(folder: Path) -> None:
 def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
+    start = _pretraining_fingerprint(run, prepared) if run.pretraining else None
     return _digest(
         [settings[key] for key in ("model", "training", "seed")],
         prepared.labels,
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
         [settings["data"]],
+        sha256(prepared.tokenizer),
+        prepared.start.digest if run.training.start and prepared.start else start,
+    )
+
+
+def _pretraining_fingerprint(run: RunConfig, prepared: Prepared) -> str:
+    """Changes with anything that changes the weights of the language model."""
+    settings = run_as_dict(run)
+    return _digest(
+        [settings["model"][field] for field in (*SHAPE, "layer_dropout", "weight_drop")],
+        [settings[key] for key in ("pretraining", "seed", "data", "unlabelled")],
+        [data_set.hashes for data_set in prepared.data_sets],
+        [each.hash for each in prepared.unlabelled],
         sha256(prepared.tokenizer),
     )
 
@@ -170,10 +244,12 @@ def _segmentations(
     ]
 
 
-def _check_golden(run: RunConfig, tokenizer: Tokenizer) -> None:
+def _checked(run: RunConfig, prepared: Prepared) -> Prepared:
+    tokenizer = Tokenizer(prepared.tokenizer)
     for text in run.golden:
         if not tokenizer.encode(text):
             raise ConfigError(f"golden: the tokenizer finds nothing to read in {text!r}")
+    return prepared
 
 
 def _digest(*facts: object) -> str:

@@ -1,0 +1,66 @@
+"""Texts without labels: read, checked, hashed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.config import TextSource
+from training.datasets import DataSet, is_unicode, text_cells
+from training.errors import DataError
+from training.files import read_file
+
+
+@dataclass(frozen=True)
+class UnlabelledSet:
+    """The texts of one file that no data set of the run holds."""
+
+    source: TextSource
+    texts: tuple[str, ...]
+    dropped: dict[str, int]
+    hash: str
+    """SHA-256 of the file."""
+
+
+def load_unlabelled(
+    sources: Sequence[TextSource], folder: Path, data_sets: Sequence[DataSet]
+) -> list[UnlabelledSet]:
+    """The texts of each file, without those that stand in `data_sets` or an earlier file.
+
+    Raises DataError for a missing file or column, and for a file without a text to learn from.
+    """
+    held_out = {text for d in data_sets for rows in (d.dev, d.test) for text in rows.texts}
+    seen = {text for d in data_sets for text in d.train.texts}
+    return [_load(source, folder / source.file, held_out, seen) for source in sources]
+
+
+def describe_unlabelled(sets: Sequence[UnlabelledSet]) -> Iterator[str]:
+    """A line per file: its texts, and what was dropped and why."""
+    for each in sets:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in each.dropped.items())
+        yield f"{each.source.file}: {len(each.texts)} unlabelled; dropped: {dropped or 'nothing'}"
+
+
+def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) -> UnlabelledSet:
+    """Read one file; `seen` grows by its texts."""
+    frame, digest = read_file(path)
+    dropped: Counter[str] = Counter()
+    kept: list[str] = []
+    for text in text_cells(frame, source.text_column, str(path)):
+        reason = (
+            "without text" if not text.strip()
+            else "not Unicode" if not is_unicode(text)
+            else "also in dev or test" if text in held_out
+            else "repeated" if text in seen
+            else None
+        )  # fmt: skip
+        if reason:
+            dropped[reason] += 1
+        else:
+            seen.add(text)
+            kept.append(text)
+    if not kept:
+        raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
+    return UnlabelledSet(source, tuple(kept), dict(dropped), digest)
