@@ -28,6 +28,8 @@ class LanguageModel(nn.Module):
     they are free, starts with exactly these two.
     """
 
+    shares: Tensor
+
     def __init__(
         self,
         config: ModelConfig,
@@ -43,10 +45,10 @@ class LanguageModel(nn.Module):
         self.encoder = Encoder(config)
         if config.bidirectional:
             _hold_apart(self.encoder.rnn)
-        self._state_size = self.encoder.output_size // self.encoder.directions
+        directions = self.encoder.directions
         self.to_embedding = nn.ModuleList(
-            nn.Linear(self._state_size, config.embedding_size)
-            for _ in range(self.encoder.directions)
+            nn.Linear(self.encoder.output_size // directions, config.embedding_size)
+            for _ in range(directions)
         )
         self.bias = nn.Parameter(torch.zeros(len(shares)))
         self.register_buffer("shares", shares, persistent=False)
@@ -55,7 +57,7 @@ class LanguageModel(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         embedded = locked_dropout(self.embedding(ids), self._dropout, self.training)
         states = locked_dropout(self.encoder(embedded), self._dropout, self.training)
-        halves = states.split(self._state_size, dim=-1)  # D x (B, T, H)
+        halves = states.chunk(len(self.to_embedding), dim=-1)  # D x (B, T, H)
         before = [halves[0][:, :-1], *(half[:, 1:] for half in halves[1:])]
         told = [ids[:, 1:], ids[:, :-1]]
         drawn = self._draw() if self.training and self._candidates else None
@@ -119,4 +121,4 @@ def _hold_apart(rnn: nn.RNNBase) -> None:
             return gradient
 
         nn.init.zeros_(weight.data[:, other])
-        weight.register_hook(without_other)
+        weight.register_hook(without_other)  # type: ignore[no-untyped-call]

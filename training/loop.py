@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import numpy as np
 import torch
@@ -62,6 +62,8 @@ class Loop(ABC, Generic[Network]):
     that was killed and resumed ends with the weights of one that was not.
     """
 
+    table = "training"
+    """Of the run file, where the loop's settings are."""
     remedy = "pass --fresh to discard it, or another --output"
     """What to do about a checkpoint of another run."""
 
@@ -217,7 +219,7 @@ class Loop(ABC, Generic[Network]):
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss is {value} at step {self._progress.step}; "
-                "lower training.learning_rate or training.clip_norm"
+                f"lower {self.table}.learning_rate or {self.table}.clip_norm"
             )
         return value
 
@@ -244,7 +246,8 @@ class Loop(ABC, Generic[Network]):
     @property
     def _judged(self) -> Network:
         """The weights that are scored and kept."""
-        return self._average.module if self._config.average_decay else self._model
+        averaged = cast(Network, self._average.module)
+        return averaged if self._config.average_decay else self._model
 
     def _keep_weights(self) -> None:
         state = {"fingerprint": self._fingerprint, "model": self._judged.state_dict()}

@@ -38,6 +38,7 @@ JUDGED_TOKENS = 2048
 class Pretrainer(Loop[LanguageModel]):
     """Fits a language model, keeping the averaged weights of the lowest perplexity."""
 
+    table = "pretraining"
     remedy = "`pretrain --fresh` discards it; or pass another --output"
 
     def __init__(

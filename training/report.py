@@ -65,6 +65,14 @@ def _measures(
     return measures
 
 
+def _origin(run: RunConfig) -> str:
+    """What the network was before it was a classifier, as a line of the card."""
+    files = "".join(f", {source.file}" for source in run.unlabelled)
+    if run.pretraining:
+        return f"- Pretrained as a language model on the train texts below{files}.\n"
+    return "- Started from a pretrained language model.\n" if run.training.start else ""
+
+
 def model_card(
     run: RunConfig,
     labels: Sequence[str],
@@ -95,7 +103,7 @@ def model_card(
   layer(s) of {network.cell.upper()} with {network.hidden_size} units in {directions} ->
   {" and ".join(network.pooling)} pooling -> linear. {parameters:,} parameters; the embedding is
   stored as float16.
-- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
+{_origin(run)}- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
   texts beside it.
 - Trained once, with seed {run.seed}. Weights are an average over training, chosen on dev rows;
   probabilities are calibrated on dev rows (temperature {temperatures}).
