@@ -103,8 +103,8 @@ def model_card(
   layer(s) of {network.cell.upper()} with {network.hidden_size} units in {directions} ->
   {" and ".join(network.pooling)} pooling -> linear. {parameters:,} parameters; the embedding is
   stored as float16.
-{_origin(run)}- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
-  texts beside it.
+{_origin(run)}- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not
+  depend on the texts beside it.
 - Trained once, with seed {run.seed}. Weights are an average over training, chosen on dev rows;
   probabilities are calibrated on dev rows (temperature {temperatures}).
 
