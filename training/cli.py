@@ -23,13 +23,16 @@ from training.distributed import world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
 from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
+from training.fitting import Trained
 from training.gate_picture import UNITS, draw_gates
 from training.gates import TOLERANCE, read_gates, write_gates
 from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.peers import answer_all, open_peers
+from training.prepared import prepare
 from training.quantization import quantize as quantize_bundle
-from training.run import Trained, discard, prepare, restore
+from training.run import PRETRAINING_FOLDER, discard, restore
+from training.run import pretrain as pretrain_model
 from training.run import train as train_model
 from training.test_sets import open_test_sets, sample
 from training.variants import choose_variants
@@ -55,6 +58,7 @@ Models = Annotated[
     Path, typer.Option("--models", help="Folder that the bundle is written to, as NAME.")
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace a bundle of that name.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Discard an earlier checkpoint.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field of the run.", metavar="FIELD=VALUE"),
@@ -71,7 +75,7 @@ def train(
     output: Output = None,
     models: Models = Path("models"),
     replace: Replace = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Discard an earlier checkpoint.")] = False,
+    fresh: Fresh = False,
     settings: Settings = None,
 ) -> None:
     """Go all the way from labelled texts to a bundle; the same command resumes a stopped run."""
@@ -240,6 +244,27 @@ def tokenizer(
     with world() as here:
         prepared = prepare(run, data, _folder(run, output), here)
     typer.echo(f"{Tokenizer(prepared.tokenizer).vocab_size} pieces in {_folder(run, output)}")
+
+
+@app.command()
+def pretrain(
+    run_file: RunFile,
+    data: Data = Path(),
+    output: Output = None,
+    fresh: Fresh = False,
+    settings: Settings = None,
+) -> None:
+    """Train the language model of a run alone; `train` would find it there."""
+    run = _read(run_file, settings)
+    folder = _folder(run, output)
+    with world() as here:
+        if fresh and here.leads:
+            discard(folder / PRETRAINING_FOLDER)
+        here.wait()
+        own = pretrain_model(run, prepare(run, data, folder, here), folder, here)
+        leads = here.leads
+    if leads:
+        typer.echo(f"language model: {own}")
 
 
 @app.command()

@@ -19,11 +19,14 @@ from training.config import RunConfig
 from training.datasets import DataSet
 from training.distance import Reach, has_probes, measure_reach
 from training.distributed import World
-from training.errors import DataError, TrainingError
+from training.errors import ConfigError, DataError, TrainingError
 from training.evaluate import SetScores, evaluate
+from training.fitting import Trained, fit
 from training.packing import export_in_memory
-from training.run import Prepared, Trained, discard, fingerprint, fit, prepare, teach
+from training.prepared import Prepared, fingerprint, prepare
+from training.run import discard
 from training.speed import Clock, Speed, measure_speed
+from training.teaching import teach
 from training.variants import Variant
 
 RESULT_FILE = "result.json"
@@ -75,8 +78,8 @@ def compare(
 
     Every network sees the same tokens: the same passes over the same data, none stopped
     early. What lies in `folder` already is not done again. Raises as `train` does,
-    ExportError for a graph that disagrees with its network, and DataError for data
-    without test rows.
+    ExportError for a graph that disagrees with its network, DataError for data without
+    test rows, and ConfigError for a run that pretrains.
     """
     if world.size > 1:
         raise TrainingError("compare runs in one process: start it without torchrun")
@@ -84,6 +87,8 @@ def compare(
         (variant.name, _of_variant(run, variant, run.seed + later))
         for later, variant in product(range(seeds), variants)
     ]
+    if run.pretraining or run.training.start is not None:
+        raise ConfigError("compare trains from scratch: no [pretraining] and no training.start")
     prepared = teach(run, prepare(run, data_folder, folder, world), folder, world)
     if not any(len(data_set.test) for data_set in prepared.data_sets):
         raise DataError("no test rows: name a test split")

@@ -101,6 +101,8 @@ class ModelConfig:
     embedding_dropout: Share = 0.3
     layer_dropout: Share = 0.2
     head_dropout: Share = 0.3
+    weight_drop: Share = 0.0
+    """Of the weights from state to state, zero throughout a training batch (Merity et al. 2018)."""
 
     @model_validator(mode="after")
     def _projection_fits(self) -> ModelConfig:
@@ -122,7 +124,7 @@ class NGramConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class TrainingConfig:
+class LoopConfig:
     """The loop: how long, how fast, and when to stop."""
 
     passes: Positive = 4
@@ -136,9 +138,38 @@ class TrainingConfig:
     warmup_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    label_smoothing: Share = 0.0
     average_decay: Share = 0.999
     """Of the averaged weights that are evaluated and exported; 0 turns averaging off."""
+    precision: Precision = "auto"
+    """auto: bf16 where the processor has it for recurrent layers, else fp32."""
+    evaluations_per_pass: Positive = 2
+    patience: Positive = 4
+    """Evaluations without a better dev score before the run stops."""
+    checkpoint_every_s: Annotated[float, Field(gt=0)] = 60.0
+
+    @property
+    def reads(self) -> int:
+        """Passes over the texts, all cycles together."""
+        return self.passes + sum(self.restarts)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PretrainingConfig(LoopConfig):
+    """A language model over embedding and encoder, trained before the classifier."""
+
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Of the texts, to measure perplexity on."""
+    candidates: Annotated[int, Field(ge=0)] = 1024
+    """Pieces drawn for each batch, against which the next one is told; 0 takes all pieces."""
+    dropout: Share = 0.1
+    """Of the features of embedded tokens and of states, the same throughout a text."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingConfig(LoopConfig):
+    """How the classifier is trained."""
+
+    label_smoothing: Share = 0.0
     sampling_alpha: Share = 0.0
     """How sharply segmentations are drawn, anew each pass (Kudo 2018); 0 reads the best one."""
     adversarial_norm: Annotated[float, Field(ge=0)] = 0.0
@@ -151,17 +182,13 @@ class TrainingConfig:
     adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
     virtual_adversarial_norm: Annotated[float, Field(gt=0)] = 0.1
     """Size of that noise on the embedding."""
-    precision: Precision = "auto"
-    """auto: bf16 where the processor has it for recurrent layers, else fp32."""
-    evaluations_per_pass: Positive = 2
-    patience: Positive = 4
-    """Evaluations without a better dev score before the run stops."""
-    checkpoint_every_s: Annotated[float, Field(gt=0)] = 60.0
-
-    @property
-    def reads(self) -> int:
-        """Passes over the texts, all cycles together."""
-        return self.passes + sum(self.restarts)
+    start: str | None = None
+    """A language model to start from, with its tokenizer: its folder, from the current one."""
+    layer_rate_factor: Annotated[float, Field(ge=1)] = 1.0
+    """By which the rate of each layer is below that of the one above it (Howard & Ruder 2018)."""
+    unfreeze_passes: Annotated[float, Field(ge=0)] = 0.0
+    """Passes (or a share of one) after which the next layer down begins to learn, the head being
+    the first (Howard & Ruder 2018); 0 trains all from the beginning."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -189,7 +216,8 @@ class RunConfig:
     ngrams: NGramConfig | None = None
     """Fitted when the network is; without this table there is none."""
     unlabelled: tuple[TextSource, ...] = ()
-    """Texts that teachers label, or that virtual adversarial training reads."""
+    """Texts that teachers label, or that a language model or virtual adversarial training reads."""
+    pretraining: PretrainingConfig | None = None
     distillation: DistillationConfig | None = None
 
     @model_validator(mode="after")
@@ -216,10 +244,18 @@ class RunConfig:
 
     @model_validator(mode="after")
     def _unlabelled_teaches(self) -> RunConfig:
-        if self.unlabelled and not self.learns_unlabelled:
+        if self.unlabelled and not (self.learns_unlabelled or self.pretraining):
             raise ValueError(
-                "unlabelled needs a [distillation] table or training.virtual_adversarial_weight"
+                "unlabelled needs a [pretraining] or [distillation] table, or "
+                "training.virtual_adversarial_weight"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_fits(self) -> RunConfig:
+        starts = [self.pretraining, self.training.start, self.vectors]
+        if sum(start is not None for start in starts) > 1:
+            raise ValueError("a run has one of [pretraining], training.start and vectors")
         return self
 
     @model_validator(mode="after")

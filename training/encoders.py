@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from training.config import ModelConfig
+from training.weight_drop import Inputs, run_dropped
 
 _CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {
     "rnn": nn.RNN,
@@ -33,6 +34,7 @@ class Encoder(nn.Module):
             bidirectional=config.bidirectional,
             **projection,
         )
+        self.weight_drop = config.weight_drop
         directions = 2 if config.bidirectional else 1
         self.directions = directions
         self.output_size = directions * (config.proj_size or config.hidden_size)
@@ -42,14 +44,19 @@ class Encoder(nn.Module):
     def forward(self, embedded: Tensor, lengths: Tensor | None = None) -> Tensor:
         """States (B, T, D * H). Without `lengths` (B,) all texts are T long: the fast path."""
         if lengths is None:
-            return self.rnn(embedded)[0]  # type: ignore[no-any-return]
+            return self._run(embedded)
         packed = pack_padded_sequence(
             embedded, lengths.cpu(), batch_first=True, enforce_sorted=False
         )
         states, _ = pad_packed_sequence(
-            self.rnn(packed)[0], batch_first=True, total_length=embedded.shape[1]
+            self._run(packed), batch_first=True, total_length=embedded.shape[1]
         )
         return states
+
+    def _run(self, inputs: Inputs) -> Inputs:
+        if self.training and self.weight_drop:
+            return run_dropped(self.rnn, inputs, self.weight_drop)
+        return self.rnn(inputs)[0]  # type: ignore[no-any-return]
 
 
 def _open_forget_gates(lstm: nn.LSTM) -> None:

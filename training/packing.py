@@ -38,8 +38,8 @@ from training.export import (
     largest_difference,
     round_embedding,
 )
+from training.fitting import Trained
 from training.report import figures_markdown, metrics_table, model_card
-from training.run import Trained
 
 PARITY_LENGTHS = (1, 2, 3, 7, 19, 64, 200)
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 import numpy as np
 
 from training.batching import Batch, TokenStore, cropped_lengths, exact_length_batches
-from training.config import TrainingConfig
+from training.config import LoopConfig
 
 
 class Plan:
@@ -21,7 +21,7 @@ class Plan:
     """
 
     def __init__(
-        self, config: TrainingConfig, stores: Sequence[TokenStore], seed: int, processes: int
+        self, config: LoopConfig, stores: Sequence[TokenStore], seed: int, processes: int
     ) -> None:
         self._config, self._stores, self._seed = config, stores, seed
         steps = [math.ceil(len(self.batches(n)) / processes) for n in range(len(stores))]

@@ -19,7 +19,13 @@ SCORED = "Two-way accuracy compares positive with negative and leaves neutral ro
 
 
 def _start_line(run: RunConfig) -> str:
-    return f"\n- The embedding started from word vectors: {run.vectors}." if run.vectors else ""
+    """What the network was before it was a classifier."""
+    if run.vectors:
+        return f"\n- The embedding started from word vectors: {run.vectors}."
+    if run.pretraining:
+        others = " and on those without labels" if run.unlabelled else ""
+        return f"\n- Pretrained as a language model on the train texts below{others}."
+    return "\n- Started from a pretrained language model." if run.training.start else ""
 
 
 def _ngrams_line(run: RunConfig) -> str:

@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from service.tokenizer import Tokenizer
 from training.config import RunConfig
+from training.fitting import Trained, new_model
 from training.model import Classifier
 from training.packing import export_in_memory
 from training.precision import takes_bf16
-from training.run import Prepared, Trained, new_model
+from training.prepared import Prepared
 
 TEXTS = 64
 TOKENS = 32

@@ -36,6 +36,12 @@ def load_unlabelled(
     return [_load(source, folder / source.file, held_out, seen) for source in sources]
 
 
+def train_texts(data_sets: Sequence[DataSet], unlabelled: Sequence[UnlabelledSet]) -> list[str]:
+    """All texts to learn from, those without label last."""
+    labelled = [text for data_set in data_sets for text in data_set.train.texts]
+    return [*labelled, *(text for each in unlabelled for text in each.texts)]
+
+
 def describe_unlabelled(sets: Sequence[UnlabelledSet]) -> Iterator[str]:
     """A line per file: its texts, and what was dropped and why."""
     for each in sets:

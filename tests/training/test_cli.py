@@ -11,7 +11,7 @@ import pytest
 
 from service.model import open_model
 from tests.training.samples import options, reviews, write_csv, write_project
-from training.checkpoint import CHECKPOINT_FILE, load
+from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
 from training.cli import main
 
 
@@ -104,6 +104,27 @@ def test_train_takes_any_labels_and_three_ways_beside_two(run: Run, tmp_path: Pa
     manifest = open_model(tmp_path / "models" / "tiny").manifest
     assert manifest.labels == three
     assert list(manifest.calibration) == ["negative|neutral|positive", "negative|positive"]
+
+
+def test_pretrain_leaves_a_language_model_that_train_finds(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=40, top="[pretraining]\npasses = 1")
+    done = run("pretrain", run_file, *options(tmp_path)[:4])
+    assert done.status == 0
+    assert "pretraining: 31 texts, " in done.out
+    assert "forward_perplexity" in done.out
+    assert f"language model: {tmp_path / 'run' / 'pretraining'}" in done.out
+    kept = (tmp_path / "run" / "pretraining" / BEST_FILE).stat().st_mtime_ns
+    trained = run("train", run_file, *options(tmp_path), "--fresh")
+    assert trained.status == 0
+    assert (tmp_path / "run" / "pretraining" / BEST_FILE).stat().st_mtime_ns == kept
+    card = (tmp_path / "models" / "tiny" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Pretrained as a language model on the train texts below." in card
+
+
+def test_pretrain_needs_to_be_told_how(run: Run, tmp_path: Path) -> None:
+    done = run("pretrain", write_project(tmp_path, rows=40), *options(tmp_path)[:4])
+    assert done.status == 1
+    assert done.err.endswith("error: the run has no [pretraining] table\n")
 
 
 def test_set_changes_a_field_of_the_run(run: Run, tmp_path: Path) -> None:

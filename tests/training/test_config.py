@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.training.samples import ROOT, write_project
-from training.config import parse_run, read_run, run_as_dict
+from training.config import RunConfig, parse_run, read_run, run_as_dict
 from training.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"name": "mine", "data": [{"name": "reviews", "train": "a.csv"}]}
@@ -87,7 +87,7 @@ TEXTS = [{"file": "texts.csv"}]
         ({"distillation": {"folds": 3, "temperature": 0}}, "distillation.temperature"),
         ({"distillation": {"folds": 3, "hard_weight": 1.5}}, "distillation.hard_weight"),
         ({"distillation": {"teachers": [{}]}}, "either bundle or hugging_face"),
-        ({"unlabelled": TEXTS}, "unlabelled needs a [distillation] table or training.virtual"),
+        ({"unlabelled": TEXTS}, "unlabelled needs a [pretraining] or [distillation] table"),
         ({"unlabelled": [{"path": "texts.csv"}]}, "unlabelled.0.file"),
     ],
 )
@@ -148,10 +148,18 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
         read_run(path)
 
 
-def test_the_run_of_the_documentation_is_one(tmp_path: Path) -> None:
+def example_of(section: str, folder: Path) -> RunConfig:
+    """The first run of a section of the documentation."""
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
-    example = page.partition("```toml\n")[2].partition("```")[0]
-    (tmp_path / "run.toml").write_text(example, encoding="utf-8")
-    run = read_run(tmp_path / "run.toml")
-    assert run.distillation is not None
-    assert [teacher.bundle for teacher in run.distillation.teachers] == ["models/large", None]
+    example = page.partition(f"## {section}\n")[2].partition("```toml\n")[2].partition("```")[0]
+    (folder / "run.toml").write_text(example, encoding="utf-8")
+    return read_run(folder / "run.toml")
+
+
+def test_the_runs_of_the_documentation_are_runs(tmp_path: Path) -> None:
+    distilled = example_of("Learning from teachers", tmp_path)
+    assert distilled.distillation is not None
+    assert [teacher.bundle for teacher in distilled.distillation.teachers] == ["models/large", None]
+    pretrained = example_of("Pretraining", tmp_path)
+    assert pretrained.pretraining is not None
+    assert [source.text_column for source in pretrained.unlabelled] == ["body"]

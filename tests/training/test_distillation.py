@@ -28,8 +28,10 @@ from training.distributed import World
 from training.errors import ConfigError, TrainingError
 from training.evaluate import logits_of
 from training.interrupt import Interrupted
-from training.run import SoftLabels, discard, prepare, restore, teach, train
+from training.prepared import SoftLabels, prepare
+from training.run import discard, restore, train
 from training.teachers import Teacher
+from training.teaching import teach
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 LABELS = ("negative", "neutral", "positive")

@@ -12,7 +12,8 @@ from training.config import NGramConfig, read_run
 from training.corpus import Corpus
 from training.distributed import World
 from training.ngrams import BOTH, LEFT, PRIME, NGrams, fit_ngrams, fit_share
-from training.run import prepare, restore, train
+from training.prepared import prepare
+from training.run import restore, train
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 NOT, GOOD, BAD, VOCAB = 2, 3, 4, 40

@@ -25,8 +25,9 @@ from service.tokenizer import Tokenizer
 from training.config import RunConfig, parse_run, read_run
 from training.distributed import World
 from training.errors import ExportError, TrainingError
+from training.fitting import Trained
 from training.packing import check_can_pack, pack, replace_fields, write_bundle
-from training.run import Trained, restore
+from training.run import restore
 
 FILES = {MODEL_FILE, TOKENIZER_FILE, METRICS_FILE, CARD_FILE, MANIFEST_FILE}
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))

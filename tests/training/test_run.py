@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from service.tokenizer import Tokenizer
-from tests.training.samples import assert_same_bits, reviews, write_csv, write_project
+from tests.training.samples import assert_same_bits, data_set, reviews, write_csv, write_project
 from training.checkpoint import BEST_FILE, load
-from training.config import read_run
+from training.config import parse_run, read_run
 from training.distributed import World
-from training.run import discard, new_model, prepare, restore
+from training.fitting import new_model
+from training.prepared import Prepared, fingerprint, prepare
+from training.run import discard, restore
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 
@@ -55,3 +58,33 @@ def test_discarding_removes_weights_and_keeps_the_rest(tmp_path: Path) -> None:
     discard(tmp_path)
     discard(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"dev.csv", "x.tokenizer.model"}
+
+
+# Weights of earlier versions are found again by it: a setting that comes later belongs into OFF.
+FIRST_FINGERPRINT = "ef0ca5c669ae025a8b6f155dc83427990428da312e6351746b91862578a819f2"
+
+
+def fingerprint_of(**tables: Any) -> str:
+    run = {"name": "mine", "data": [{"name": "reviews", "train": "a.csv"}], **tables}
+    labels = ("negative", "positive")
+    prepared = Prepared(labels, [data_set("reviews", labels)], b"a tokenizer", Path())
+    return fingerprint(parse_run(run), prepared)
+
+
+def test_settings_that_came_later_leave_the_fingerprint_alone_while_they_are_off() -> None:
+    assert fingerprint_of() == FIRST_FINGERPRINT
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"model": {"weight_drop": 0.2}},
+        {"training": {"layer_rate_factor": 2.6}},
+        {"training": {"unfreeze_passes": 0.5}},
+        {"training": {"start": "runs/other/pretraining"}},
+        {"pretraining": {}},
+        {"vectors": "words.vec"},
+    ],
+)
+def test_settings_that_are_on_change_the_fingerprint(tables: dict[str, Any]) -> None:
+    assert fingerprint_of(**tables) != FIRST_FINGERPRINT
