@@ -12,7 +12,7 @@ DEV := .venv-dev/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-install test-container test-observe test-web lint types format reference docs bench bench-quick clean
+.PHONY: help serve test test-install test-container test-observe test-deploy test-soak test-web lint types format reference docs bench bench-quick clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -31,6 +31,12 @@ test-container: .venv-dev/.installed ## Build the image, start it by compose and
 
 test-observe: .venv-dev/.installed ## Let Prometheus scrape the service, and ask it every query of the dashboard
 	$(DEV)/python -m pytest tests/deploy -m observe -s -rs
+
+test-deploy: .venv-dev/.installed ## Run nginx and systemd's check on the examples of docs/deploy.md
+	$(DEV)/python -m pytest tests/deploy -m deploy -s -rs
+
+test-soak: .venv-dev/.installed ## Load the service for a minute, compare every answer and weigh it
+	$(DEV)/python -m pytest tests/service -m soak -s
 
 test-web: .venv-dev/.browser ## Use the page in Chromium
 	$(DEV)/python -m pytest tests/web -m browser -rs
@@ -72,7 +78,7 @@ clean: ## Remove the environments and every cache
 .venv-dev/.installed: pyproject.toml
 	@$(call make_environment,.venv-dev)
 	$(DEV)/python -m pip install $(TORCH)
-	$(DEV)/python -m pip install --editable '.[client,docs,examples,train,peers,dev]'
+	$(DEV)/python -m pip install --editable '.[client,docs,examples,train,peers,teachers,vectors,dev]'
 	@touch $@
 
 .venv-dev/.browser: .venv-dev/.installed

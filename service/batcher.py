@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,8 +43,7 @@ class BatchLimits:
     """Batches that are expected to take no longer run on the event loop."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Logits (N, C) of a request's texts in their order, and where its time went."""
 
     logits: list[list[float]]
@@ -92,8 +91,7 @@ class _Run:
     started_s: float
 
 
-@dataclass(frozen=True)
-class _Batch:
+class _Batch(NamedTuple):
     """Texts that are planned to run together, and for how long."""
 
     texts: list[_Waiting]
@@ -308,7 +306,8 @@ class Batcher:
         while batch := self._take_batch():
             if self._is_short(batch):
                 self._run_here(batch.texts)
-                self._make_dispatch_due()  # after the loop has read what came meanwhile
+                # One turn of the loop later: what came meanwhile has been read by then.
+                asyncio.get_running_loop().call_soon(self._make_dispatch_due)
                 return
             self._idle_workers -= 1
             task = asyncio.create_task(self._run_in_thread(batch.texts))
@@ -323,7 +322,7 @@ class Batcher:
             self._planned.remove(batch)
             self._plan_is_stale = not self._planned  # more may wait than were planned
             if wanted := self._start(batch.texts, now_s):
-                return replace(batch, texts=wanted)
+                return batch._replace(texts=wanted)
         return None
 
     def _plan_runnable(self) -> list[_Batch]:
@@ -365,8 +364,8 @@ class Batcher:
             yield texts[part * size // parts : (part + 1) * size // parts]
 
     def _describe(self, texts: list[_Waiting]) -> _Batch:
-        run_s = self._cost.run_s(len(texts), max(len(text.ids) for text in texts))
-        return _Batch(texts, run_s, min(text.request.admitted_s for text in texts))
+        run_s = self._cost.run_s(len(texts), len(texts[-1].ids))
+        return _Batch(texts, run_s, min(texts).request.admitted_s)  # the first number came first
 
     def _is_short(self, batch: _Batch) -> bool:
         return batch.run_s <= self._limits.inline_s

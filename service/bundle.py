@@ -23,6 +23,8 @@ TOKENIZER_FILE = "tokenizer.model"
 METRICS_FILE = "metrics.json"
 CARD_FILE = "MODEL_CARD.md"
 
+Precision = Literal["float32", "int8"]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +61,10 @@ class Manifest(_Frozen):
     pad_id: int = Field(ge=0)
     unk_id: int = Field(ge=0)
     onnx: OnnxSpec
+    precision: Precision = Field(
+        default="float32",
+        description="of the recurrent layers; in int8 an answer depends a little on its batch",
+    )
     calibration: dict[str, float] = Field(
         description="temperature per label set; the key is `label_set_key(labels)`"
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from service.model import Model, open_model
 from service.settings import Settings, find_models_dir
+from service.warmup import pick_clock
 
 
 def open_models(settings: Settings) -> dict[str, Model]:
@@ -19,5 +18,5 @@ def open_models(settings: Settings) -> dict[str, Model]:
         for name in settings.models
     }
     for model in models.values():
-        model.warm_up(perf_counter)
+        model.warm_up(pick_clock(model.engine.provider, settings.engine_threads))
     return models

@@ -1,12 +1,14 @@
-"""How many CPUs this process may use."""
+"""How many CPUs this process may use, and who goes first on them."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+NICENESS = 5  # a quarter of the CPU beside a thread of niceness 0, and all of it without
 
 
 def usable_cpus(cpu_max: Path = CGROUP_CPU_MAX) -> int:
@@ -17,6 +19,15 @@ def usable_cpus(cpu_max: Path = CGROUP_CPU_MAX) -> int:
     """
     scheduled = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(scheduled or 1, _quota(cpu_max)))
+
+
+def step_back() -> None:
+    """Let the calling thread run behind the others that want the same CPU.
+
+    On Linux, where a thread has a niceness of its own; elsewhere it would be the process's.
+    """
+    if sys.platform == "linux":
+        os.nice(NICENESS)
 
 
 def _quota(cpu_max: Path) -> int:

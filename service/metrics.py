@@ -165,6 +165,7 @@ class _PerModel:
         self.padding = count(
             "sentiment_padding_tokens", "Places in engine runs that padding filled."
         )
+        self.hits = count("sentiment_cache_hits", "Texts that the cache has answered.")
         self.queue_tokens = gauge("sentiment_queue_tokens", "Tokens that wait to be run.")
         self.queue_texts = gauge("sentiment_queue_texts", "Texts that wait to be run.")
 
@@ -184,6 +185,7 @@ class ModelMetrics:
         self._texts = metrics.texts.labels(name)
         self._tokens = metrics.tokens.labels(name)
         self._padding = metrics.padding.labels(name)
+        self._hits = metrics.hits.labels(name)
         self._queue_tokens = metrics.queue_tokens.labels(name)
         self._queue_texts = metrics.queue_texts.labels(name)
 
@@ -206,6 +208,10 @@ class ModelMetrics:
     def note_failure(self) -> None:
         """The engine has failed with a batch."""
         self._failures.inc()
+
+    def note_hits(self, texts: int) -> None:
+        """The cache has answered so many texts."""
+        self._hits.inc(texts)
 
     def note_queue(self, tokens: int, texts: int) -> None:
         """How much waits now."""

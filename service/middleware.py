@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.deadline import Deadline
 from service.errors import BodyTimeout, InternalError, TooLarge
 from service.routes.errors import error_response, local_path
 
@@ -27,7 +27,7 @@ class BodyRule:
     async def receive_in_time(self, receive: Receive) -> Message:
         """The next message, or BodyTimeout."""
         try:
-            async with asyncio.timeout(self.timeout_ms / 1000):
+            with Deadline(self.timeout_ms / 1000):
                 return await receive()
         except TimeoutError:
             reason = f"nothing of the body came for {self.timeout_ms} ms"

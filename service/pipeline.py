@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from service.aside import call_aside
-from service.batcher import Batcher, BatchLimits, Clock, RunBatch, TokenIds
-from service.cpus import usable_cpus
+from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch, TokenIds
+from service.cache import AnswerCache
+from service.cpus import step_back, usable_cpus
+from service.deadline import Deadline
 from service.engine import CUDA
 from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
 from service.model import Model
@@ -28,16 +31,14 @@ PROBE_TEXT = "good 好"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One text's answer, and how the text was read."""
 
     scored: Scored
     encoded: Encoded
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Where the time of a request went."""
 
     tokenize_s: float
@@ -66,6 +67,7 @@ class Lane:
     model: Model
     batcher: Batcher
     limits: TextLimits
+    cache: AnswerCache | None = None
 
     def encode(
         self, texts: Sequence[str | RequestError], truncate: bool
@@ -75,6 +77,14 @@ class Lane:
             text if isinstance(text, RequestError) else self._encode(text, truncate)
             for text in texts
         ]
+
+    async def answer(self, texts: Sequence[TokenIds], patiently: bool = False) -> Answer:
+        """Logits (N, C) of texts, from the queue for those that the cache does not know.
+
+        Raises what the batcher's `submit` raises, or `submit_patiently`.
+        """
+        submit = self.batcher.submit_patiently if patiently else self.batcher.submit
+        return await (self.cache.answer(texts, submit) if self.cache else submit(texts))
 
     def probabilities(self, logits: Sequence[Row]) -> Sequence[Row]:
         """Calibrated probabilities (N, C) of logits (N, C)."""
@@ -100,6 +110,9 @@ class Observer(Protocol):
     def watch_run(self, model: str, run: RunBatch) -> RunBatch:
         """`run`, watched; called on the event loop or in a thread."""
 
+    def note_hits(self, model: str, texts: int) -> None:
+        """So many texts of a request are answered from the cache."""
+
     def note_reply(self, reply: Reply) -> None:
         """A request is about to be answered with this."""
 
@@ -109,6 +122,9 @@ class NoObserver:
 
     def watch_run(self, model: str, run: RunBatch) -> RunBatch:
         return run
+
+    def note_hits(self, model: str, texts: int) -> None:
+        pass
 
     def note_reply(self, reply: Reply) -> None:
         pass
@@ -193,7 +209,7 @@ class Pipeline:
         encoded = await call_aside(lambda: lane.encode(texts, truncate), chars)
         tokenized_s = self._clock()
         pieces = lane.batcher.cut(_readable(encoded))
-        answers = [await lane.batcher.submit_patiently(piece) for piece in pieces]
+        answers = [await lane.answer(piece, patiently=True) for piece in pieces]
         logits = [row for answer in answers for row in answer.logits]
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
@@ -222,10 +238,10 @@ class Pipeline:
         started_s = self._clock()
         timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
+            with Deadline(timeout_ms / 1000):
                 encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
                 tokenized_s = self._clock()
-                answer = await lane.batcher.submit(token_ids) if token_ids else None
+                answer = await lane.answer(token_ids) if token_ids else None
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
         timing = Timing(
@@ -298,7 +314,8 @@ async def open_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """A pipeline over open models; leaving answers what runs and refuses the rest."""
     workers = settings.workers or max(1, usable_cpus() // count_processes(settings, models))
-    with ThreadPoolExecutor(workers, thread_name_prefix="engine") as executor:
+    # Long runs are made in these threads; requests and short runs go before them.
+    with ThreadPoolExecutor(workers, "engine", initializer=step_back) as executor:
         lanes = [
             _open_lane(name, model, settings, executor, workers, clock, observer)
             for name, model in models.items()
@@ -329,7 +346,10 @@ def _open_lane(
     max_tokens = min(settings.max_tokens, model.manifest.max_tokens)
     run = observer.watch_run(name, model.logits)
     batcher = Batcher(run, model.cost, limits, executor, workers, clock)
-    return Lane(name, model, batcher, TextLimits(settings.max_text_chars, max_tokens))
+    cache = None
+    if settings.cache_texts:
+        cache = AnswerCache(settings.cache_texts, partial(observer.note_hits, name))
+    return Lane(name, model, batcher, TextLimits(settings.max_text_chars, max_tokens), cache)
 
 
 def count_processes(settings: Settings, models: Mapping[str, Model]) -> int:

@@ -79,6 +79,7 @@ def _cheapest_starts(lengths: list[int], cost: CostModel, budget: BatchBudget) -
     """
     count = len(lengths)
     lows = _lowest_starts(lengths, budget)
+    fixed_s, step_s, token_s = cost.fixed_s, cost.step_s, cost.token_s
     totals, starts = [0.0] * (count + 1), [0] * (count + 1)
     queue, takes_over, head = [0], [1], 0
     for end in range(1, count + 1):
@@ -86,14 +87,15 @@ def _cheapest_starts(lengths: list[int], cost: CostModel, budget: BatchBudget) -
             head += 1
         start, longest = queue[head], lengths[end - 1]
         starts[end] = start
-        totals[end] = totals[start] + cost.run_s(end - start, longest)
+        # CostModel.run_s, whose call would take as long as the rest of the step.
+        totals[end] = totals[start] + (fixed_s + longest * (step_s + token_s * (end - start)))
         if end == count:
             break
         if longest == lengths[end] and lows[end + 1] <= start:
             continue  # to cut between equal lengths never pays while they fit together
         while True:
             last = queue[-1]
-            cheaper_from = (totals[end] - totals[last]) / (cost.token_s * (end - last))
+            cheaper_from = (totals[end] - totals[last]) / (token_s * (end - last))
             takes = bisect_left(lengths, cheaper_from, end) + 1
             takes = min(takes, bisect_right(lows, last, end + 1))
             if len(queue) == head + 1 or takes > takes_over[-1]:
@@ -109,5 +111,6 @@ def _lowest_starts(lengths: list[int], budget: BatchBudget) -> list[int]:
     """For each end, the earliest start of a batch within the budget; never decreases."""
     lows = [0] * (len(lengths) + 1)
     for end, longest in enumerate(lengths, 1):
-        lows[end] = max(0, end - max(1, min(budget.texts, budget.tokens // longest)))
+        if end > budget.texts or end * longest > budget.tokens:
+            lows[end] = end - max(1, min(budget.texts, budget.tokens // longest))
     return lows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,7 @@ Float64 = npt.NDArray[np.float64]
 Row = Sequence[float]
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """One text's answer: the winning label, and every label's probability in label order."""
 
     label: str

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         description="Milliseconds without any of a stream's lines until the stream is ended.",
     )
     max_batch_tokens: int = Field(
-        default=16_384,
+        default=8192,
         ge=1,
         le=16_777_216,
         description="Tokens of one engine run, padding included; a longer text runs alone.",
@@ -151,6 +151,13 @@ class Settings(BaseSettings):
         ge=1,
         le=1024**3,
         description="Texts that may wait; what would pass it is refused with 429.",
+    )
+    cache_texts: int = Field(
+        default=0,
+        ge=0,
+        le=100_000_000,
+        description="Texts whose answers each process keeps for when they come again; "
+        "0 keeps none. Of the texts themselves nothing is kept.",
     )
     inline_ms: float = Field(
         default=8.0,

@@ -44,6 +44,10 @@ class Telemetry:
 
         return watched
 
+    def note_hits(self, model: str, texts: int) -> None:
+        """The cache has answered texts that would have run."""
+        self.metrics.model(model).note_hits(texts)
+
     def note_reply(self, reply: Reply) -> None:
         """The pipeline has answered a request, or a part of a long one."""
         metrics = self.metrics.model(reply.model)

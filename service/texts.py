@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.errors import InvalidInput, TooLarge
 from service.tokenizer import Tokenizer
@@ -16,8 +17,7 @@ class TextLimits:
     max_tokens: int
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """The tokens that the model reads of one text.
 
     `original_tokens` is how many there were before the cut; None when nothing was cut,

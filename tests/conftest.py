@@ -12,6 +12,15 @@ from service.model import Model, open_model
 from tests.tiny import make_bundle, train_tokenizer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the data sets of docs/data.md, in place of reviews of our own",
+    )
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:

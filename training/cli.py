@@ -28,6 +28,7 @@ from training.gates import TOLERANCE, read_gates, write_gates
 from training.interrupt import Interrupted
 from training.packing import check_can_pack, pack
 from training.peers import answer_all, open_peers
+from training.quantization import quantize as quantize_bundle
 from training.run import PRETRAINING_FOLDER, Trained, discard, prepare, restore
 from training.run import pretrain as pretrain_model
 from training.run import train as train_model
@@ -103,6 +104,18 @@ def export(
     check_can_pack(models / run.name, replace)
     with world() as here:
         _pack(run, restore(run, data, _folder(run, output), here), models, replace)
+
+
+@app.command()
+def quantize(
+    bundle: BundleFolder, run_file: RunFile, data: Data = Path(), replace: Replace = False
+) -> None:
+    """Write a bundle again in int8 as BUNDLE-int8, with its figures on a run's dev rows."""
+    bundle = bundle.resolve()
+    target = bundle.with_name(f"{bundle.name}-int8")
+    data_sets = open_test_sets(open_model(bundle), run_file, folder=data)
+    packed = quantize_bundle(bundle, data_sets, target, replace)
+    typer.echo(f"{packed.figures}\n\nbundle: {packed.path}")
 
 
 @app.command()

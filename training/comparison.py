@@ -16,14 +16,13 @@ from service.tokenizer import Tokenizer
 from training.baseline import evaluate_baselines
 from training.batching import cropped_lengths
 from training.config import RunConfig
-from training.corpus import encode_corpus
 from training.datasets import DataSet
 from training.distance import Reach, has_probes, measure_reach
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
 from training.evaluate import SetScores, evaluate
 from training.packing import export_in_memory
-from training.run import Prepared, Trained, discard, fingerprint, fit, prepare
+from training.run import Prepared, Trained, discard, fingerprint, fit, prepare, teach
 from training.speed import Clock, Speed, measure_speed
 from training.variants import Variant
 
@@ -87,7 +86,7 @@ def compare(
     ]
     if run.pretraining or run.training.start is not None:
         raise ConfigError("compare trains from scratch: no [pretraining] and no training.start")
-    prepared = prepare(run, data_folder, folder, world)
+    prepared = teach(run, prepare(run, data_folder, folder, world), folder, world)
     if not any(len(data_set.test) for data_set in prepared.data_sets):
         raise DataError("no test rows: name a test split")
     bench = _Bench(prepared, _tokens_read(run, prepared), folder, world)
@@ -117,8 +116,7 @@ def _of_variant(run: RunConfig, variant: Variant, seed: int) -> RunConfig:
 
 def _tokens_read(run: RunConfig, prepared: Prepared) -> int:
     """Tokens that each network is trained on, over all passes."""
-    tokenizer = Tokenizer(prepared.tokenizer)
-    train = encode_corpus(prepared.data_sets, "train", prepared.labels, tokenizer)
+    train = prepared.corpus(Tokenizer(prepared.tokenizer))
     lengths = cropped_lengths(train.store.lengths, run.training.max_tokens)
     return int(lengths.sum()) * run.training.reads
 

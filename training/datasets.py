@@ -86,7 +86,7 @@ def load_data(
     Rows of files that have a `domain_column` get their domain from there.
     Raises DataError for a missing file or column, a text column with nothing in it, a
     label that the run does not know or no train row has (naming file and row), and for a
-    single class.
+    single class. With teachers, a label of the run may be one that no train row has.
     """
     read = [_read_splits(source, folder, domain_column) for source in run.data]
     data_sets = [
@@ -99,9 +99,11 @@ def load_data(
         known = [label for label in labels if label in (source.labels or labels)]
         for split in splits:
             _check_labels(split, known)
-    if len(found) < 2:
+    taught = bool(run.distillation and run.distillation.teachers)
+    if len(labels if taught else found) < 2:
         raise DataError(f"the train rows hold one class only: {sorted(found)}")
-    if missing := [label for label in labels if label not in found]:
+    missing = [label for label in labels if label not in found]
+    if missing and not taught:
         raise DataError(f"no train row has the label {missing[0]!r} of the run's labels")
     # A set's labels follow the order of the run's.
     return labels, [

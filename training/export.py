@@ -22,6 +22,7 @@ from training.config import ModelConfig
 from training.errors import ExportError
 from training.graph import Graph
 from training.model import Classifier
+from training.ngrams import BOTH, LEFT, PRIME, NGrams
 from training.pooling import NEVER
 from training.recurrent import add_encoder, read_encoder
 
@@ -30,9 +31,11 @@ PARITY_TOLERANCE = 1e-5
 
 
 def round_embedding(model: Classifier) -> None:
-    """Round the embedding to float16, as which it is stored: half the bytes, same accuracy."""
+    """Round the tables to float16, as which they are stored: half the bytes, same accuracy."""
+    tables = [model.embedding, *([model.ngrams.table] if model.ngrams else [])]
     with torch.no_grad():
-        model.embedding.weight.copy_(model.embedding.weight.half().float())
+        for table in tables:
+            table.weight.copy_(table.weight.half().float())
 
 
 def build_graph(model: Classifier, spec: OnnxSpec | None = None) -> onnx.ModelProto:
@@ -49,7 +52,10 @@ def build_graph(model: Classifier, spec: OnnxSpec | None = None) -> onnx.ModelPr
         graph.weight("head.weight", model.head.weight),
         graph.weight("head.bias", model.head.bias),
     )
-    graph.add("Gemm", [pooled, weight, bias], output=spec.logits, transB=1)
+    logits = graph.add("Gemm", [pooled, weight, bias], transB=1)
+    if model.ngrams is not None:
+        logits = graph.add("Add", [logits, _add_ngrams(graph, model.ngrams, mask, spec)])
+    graph.add("Identity", [logits], output=spec.logits)
     return graph.finish(spec, classes=model.head.out_features)
 
 
@@ -104,6 +110,43 @@ def _pool(
     return graph.add("Concat", [pooled(kind) for kind in model.pool.kinds], axis=-1)
 
 
+def _add_ngrams(graph: Graph, ngrams: NGrams, mask: str, spec: OnnxSpec) -> str:
+    """Logits (B, C) of the n-grams, as in `NGrams`."""
+    table = graph.weight("ngrams.table", ngrams.table.weight.half())
+    start, second, last, end = (
+        graph.integers(name, value)
+        for name, value in (("start", 0), ("second", 1), ("last", -1), ("end", 2**31))
+    )
+    time_axis = graph.integers("ngrams.time_axis", 0)
+    feature_axis = graph.integers("ngrams.feature_axis", -1)
+    ids = graph.add("Cast", [graph.add("Transpose", [spec.ids], perm=[1, 0])], to=TensorProto.INT64)
+    left = graph.add("Slice", [ids, start, last, time_axis])  # (T - 1, B)
+    right = graph.add("Slice", [ids, second, end, time_axis])
+    prime = graph.integers("prime", PRIME)
+    mixed = graph.add("Mul", [left, graph.integers("left", LEFT)])
+    mixed = graph.add("Mod", [graph.add("Add", [mixed, right]), prime])
+    mixed = graph.add("Mul", [mixed, graph.integers("both", BOTH)])
+    mixed = graph.add(
+        "Mod", [graph.add("Mod", [mixed, prime]), graph.integers("buckets", ngrams.buckets)]
+    )
+    pairs = graph.add("Add", [mixed, graph.integers("vocab_size", ngrams.vocab_size)])
+
+    def total(rows: str, within: str) -> str:
+        weights = graph.add("Cast", [graph.add("Gather", [table, rows])], to=TensorProto.FLOAT)
+        nothing = graph.constant("nothing", np.array(0, dtype=np.float32))
+        counted = graph.add("Where", [within, weights, nothing])  # (T, B, C)
+        return graph.add("ReduceSum", [counted, time_axis], keepdims=0)
+
+    both = graph.add(
+        "Add",
+        [total(ids, mask), total(pairs, graph.add("Slice", [mask, second, end, time_axis]))],
+    )
+    lengths = graph.add("Cast", [spec.lengths], to=TensorProto.FLOAT)
+    root = graph.add("Sqrt", [graph.add("Unsqueeze", [lengths, feature_axis])])
+    bias = graph.weight("ngrams.bias", ngrams.bias)
+    return graph.add("Add", [graph.add("Div", [both, root]), bias])
+
+
 def _mask(graph: Graph, spec: OnnxSpec) -> str:
     """True within each text: (T, B, 1)."""
     feature_axis = graph.integers("feature_axis", -1)
@@ -135,5 +178,9 @@ def read_graph(graph: onnx.ModelProto, config: ModelConfig, pad_id: int, unk_id:
         state["pool.attention.bias"] = weights["attention.bias"]
     for name, weight in read_encoder(weights, config).items():
         state[f"encoder.rnn.{name}"] = weight
+    if "ngrams.table" in weights:
+        table = weights["ngrams.table"].float()
+        model.ngrams = NGrams(vocab_size, len(table) - vocab_size, classes)
+        state["ngrams.table.weight"], state["ngrams.bias"] = table, weights["ngrams.bias"]
     model.load_state_dict(state)
     return model.eval()

@@ -76,8 +76,11 @@ def read_gates(model: Model, text: str, *, truncate: bool = False) -> GateReadin
     """Read a text with a bundle's own weights, cell by hand, and check the answer.
 
     Raises TooLarge or InvalidInput for a text that cannot be read, ConfigError for a bundle
-    without its run, ExportError when the service's answer differs by more than 1e-5.
+    without its run, ExportError for one in int8 and when the service's answer differs by more
+    than 1e-5.
     """
+    if model.manifest.precision != "float32":
+        raise ExportError(f"{model.bundle.path} is in {model.manifest.precision}, not in float32")
     limits = TextLimits(MAX_CHARS, min(MAX_TOKENS, model.manifest.max_tokens))
     ids = encode_text(model.tokenizer, text, limits, truncate).ids
     network = _network_of(model)
@@ -106,6 +109,8 @@ def run_by_hand(network: Classifier, ids: Sequence[int]) -> tuple[Float64, list[
         read = from_torch(rnn)(embedded)
     states = read.outputs.requires_grad_()  # (T, 1, D * H)
     logits = network.head(network.pool(states.transpose(0, 1)))  # (1, C)
+    if network.ngrams is not None:
+        logits = logits + network.ngrams(torch.tensor(ids)[None])
     (gradient,) = torch.autograd.grad(logits.max() - logits.mean(), states)
     count = network.encoder.directions
     directions = [

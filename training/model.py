@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from training.config import ModelConfig
 from training.encoders import Encoder
+from training.ngrams import NGrams
 from training.pooling import Pool
 
 
@@ -25,6 +26,8 @@ class Classifier(nn.Module):
         self.pool = Pool(config.pooling, self.encoder.output_size, self.encoder.directions)
         self.head_dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(self.pool.output_size, classes)
+        self.ngrams: NGrams | None = None
+        """What is added to the logits, once both are fitted."""
 
     def forward(
         self, ids: Tensor, lengths: Tensor | None = None, noise: Tensor | None = None
@@ -42,7 +45,8 @@ class Classifier(nn.Module):
             embedded = embedded + noise
         states = self.encoder(embedded, lengths)  # (B, T, D * H)
         pooled = self.head_dropout(self.pool(states, lengths))  # (B, P * D * H)
-        return self.head(pooled).float()  # type: ignore[no-any-return]
+        logits: Tensor = self.head(pooled).float()
+        return logits if self.ngrams is None else logits + self.ngrams(ids, lengths)
 
 
 def drop_words(ids: Tensor, share: float, unk_id: int) -> Tensor:

@@ -67,7 +67,9 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
         bundle.manifest, calibration=fit_temperatures(model, trained.data_sets)
     )
     model = Model(replace(bundle, manifest=manifest), model.tokenizer, model.engine)
-    manifest = replace_fields(manifest, golden=tuple(_golden(model, text) for text in run.golden))
+    manifest = replace_fields(
+        manifest, golden=tuple(golden_text(model, text) for text in run.golden)
+    )
     split = scored_split(trained.data_sets)
     scores = evaluate(model, trained.data_sets, split)
     baselines = evaluate_baselines(trained.data_sets, split)
@@ -167,7 +169,10 @@ def _provisional(run: RunConfig, trained: Trained, target: Path) -> Bundle:
         calibration={},
         files={MODEL_FILE: sha256(graph), TOKENIZER_FILE: sha256(trained.tokenizer)},
         run=run_as_dict(run),
-        data={name: digest for d in trained.data_sets for name, digest in d.hashes.items()},
+        data={
+            **{name: digest for d in trained.data_sets for name, digest in d.hashes.items()},
+            **{each.source.file: each.hash for each in trained.unlabelled},
+        },
         commit=_commit(),
         golden=(GoldenText(text="", scores=dict.fromkeys(trained.labels, 0.0)),),
     )
@@ -185,7 +190,8 @@ def _check_parity(trained: Trained, model: Model) -> None:
         )
 
 
-def _golden(model: Model, text: str) -> GoldenText:
+def golden_text(model: Model, text: str) -> GoldenText:
+    """A text with what a model says of it."""
     row = model.probabilities(model.logits([model.tokenizer.encode(text)]))[0]
     scores = dict(zip(model.manifest.labels, (round(p, 6) for p in row.tolist()), strict=True))
     return GoldenText(text=text, scores=scores)

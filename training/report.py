@@ -18,15 +18,37 @@ NO_TEST_ROWS = (
 SCORED = "Two-way accuracy compares positive with negative and leaves neutral rows out."
 
 
+def _start_line(run: RunConfig) -> str:
+    """What the network started from."""
+    if run.vectors:
+        return f"\n- The embedding started from word vectors: {run.vectors}."
+    if run.pretraining:
+        files = "".join(f", {source.file}" for source in run.unlabelled)
+        return f"\n- Pretrained as a language model on the train texts below{files}."
+    return "\n- Started from a pretrained language model." if run.training.start else ""
+
+
+def _ngrams_line(run: RunConfig) -> str:
+    if run.ngrams is None:
+        return ""
+    return (
+        "\n- Beside it, a linear model over pieces and pairs of pieces "
+        f"({run.ngrams.buckets:,} rows for all pairs), whose logits are added."
+    )
+
+
 def metrics_table(
-    scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores], split: Split
+    scores: Mapping[str, SetScores],
+    baselines: Mapping[str, SetScores],
+    split: Split,
+    baseline: str = "tfidf_logistic_regression",
 ) -> dict[str, Any]:
     """What metrics.json holds: per data set the split, the model's scores and the baseline's."""
     return {
         name: {
             "split": split,
             "model": asdict(scores[name]),
-            "tfidf_logistic_regression": asdict(baselines[name]) if name in baselines else None,
+            baseline: asdict(baselines[name]) if name in baselines else None,
         }
         for name in scores
     }
@@ -35,10 +57,17 @@ def metrics_table(
 def figures_markdown(
     scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores], split: Split
 ) -> str:
+    """Every figure beside the baseline's, and a note where they are not of test rows."""
+    note = [NO_TEST_ROWS, ""] if split == "dev" else []
+    return "\n".join([*note, figures_table(scores, baselines, split, "TF-IDF regression")])
+
+
+def figures_table(
+    scores: Mapping[str, SetScores], baselines: Mapping[str, SetScores], split: Split, baseline: str
+) -> str:
     """Every figure in one table, percent with 95% confidence intervals."""
     lines = [
-        *([NO_TEST_ROWS, ""] if split == "dev" else []),
-        f"| {split} set | measure | rows | model | TF-IDF regression |",
+        f"| {split} set | measure | rows | model | {baseline} |",
         "| --- | --- | ---: | --- | --- |",
     ]
     for name, found in scores.items():
@@ -65,14 +94,6 @@ def _measures(
     return measures
 
 
-def _origin(run: RunConfig) -> str:
-    """What the network was before it was a classifier, as a line of the card."""
-    files = "".join(f", {source.file}" for source in run.unlabelled)
-    if run.pretraining:
-        return f"- Pretrained as a language model on the train texts below{files}.\n"
-    return "- Started from a pretrained language model.\n" if run.training.start else ""
-
-
 def model_card(
     run: RunConfig,
     labels: Sequence[str],
@@ -91,6 +112,8 @@ def model_card(
         for d in data_sets
     )
     origin = "Test sets, read once," if split == "test" else "Dev sets,"
+    distilled = run.distillation is not None
+    neutral_from = "the three-way sets and the teachers" if distilled else "the three-way sets"
     temperatures = ", ".join(f"{key}: {value:.2f}" for key, value in calibration.items())
     return f"""# {run.name} {run.version}
 
@@ -102,9 +125,9 @@ def model_card(
 - Network: sentencepiece pieces -> embedding of {network.embedding_size} -> {network.layers}
   layer(s) of {network.cell.upper()} with {network.hidden_size} units in {directions} ->
   {" and ".join(network.pooling)} pooling -> linear. {parameters:,} parameters; the embedding is
-  stored as float16.
-{_origin(run)}- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not
-  depend on the texts beside it.
+  stored as float16.{_start_line(run)}{_ngrams_line(run)}
+- Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
+  texts beside it.
 - Trained once, with seed {run.seed}. Weights are an average over training, chosen on dev rows;
   probabilities are calibrated on dev rows (temperature {temperatures}).
 
@@ -125,12 +148,28 @@ that set (its strength chosen on dev).
 
 A set without neutral rows teaches only positive against negative. SHA-256 of each file is in
 manifest.json, with the run file's settings.
-
+{_lessons(run)}
 ## Limits
 
 - It knows the kinds of text above. On others, sarcasm, comparison and mixed opinions, expect less:
   measure on your own labelled texts with `python -m training evaluate`.
-- Neutral is learnt from the three-way sets alone.
+- Neutral is learnt from {neutral_from} alone.
 - Probabilities are calibrated on texts like the training data's, not on yours.
 - It judges texts, not people; do not use it to decide about a person.
 """
+
+
+def _lessons(run: RunConfig) -> str:
+    """A paragraph on what a model learnt from beside labelled texts; empty for nothing."""
+    sentences = []
+    if run.unlabelled:
+        files = ", ".join(source.file for source in run.unlabelled)
+        sentences.append(f"It also read texts without labels: {files}.")
+    if run.distillation:
+        names = [each.bundle or each.hugging_face for each in run.distillation.teachers]
+        teachers = ", ".join(map(str, names)) or (
+            f"{run.distillation.folds} networks like itself, each asked about rows that it had "
+            "not seen"
+        )
+        sentences.append(f"Taught by {teachers} (distillation, Hinton et al. 2015).")
+    return "\n" + " ".join(sentences) + "\n" if sentences else ""

@@ -40,7 +40,7 @@ def measure_speed(run: RunConfig, prepared: Prepared, clock: Clock) -> Speed:
     """
     tokenizer = Tokenizer(prepared.tokenizer)
     network = new_model(run, prepared.labels, tokenizer)
-    trained = Trained(prepared.labels, prepared.data_sets, prepared.tokenizer, network)
+    trained = Trained(**vars(prepared), model=network)
     model = export_in_memory(run, trained, Path(run.name))
     texts = [text for data_set in prepared.data_sets for text in data_set.dev.texts]
     encoded = [ids for ids in tokenizer.encode_all(texts[:READ_TEXTS]) if ids]

@@ -23,6 +23,7 @@ RATES = (
 BULK_SHARE = 0.85
 NOTHINGS = 2.0
 COST_RATIO = 100.0
+BESIDE_RATIO = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ def judge(results: Results) -> list[Bar]:
     bars = [_judge_rate(results, *rate) for rate in RATES]
     return [
         bar
-        for bar in (*bars, _judge_bulk(results), _judge_latency(results), _judge_cost(results))
+        for bar in (
+            *bars,
+            _judge_bulk(results),
+            _judge_latency(results),
+            _judge_beside(results),
+            _judge_cost(results),
+        )
         if bar is not None
     ]
 
@@ -80,6 +87,13 @@ def _judge_latency(results: Results) -> Bar | None:
     return Bar(what, 1.0, ratio, at_most=True) if ratio else None
 
 
+def _judge_beside(results: Results) -> Bar | None:
+    beside = by_round(results.compared, "beside", "ours", _p99_ms)
+    ratio = ratios(beside, by_round(results.compared, "quiet", "ours", _p99_ms))
+    what = "beside: p99 of short texts over the same without long ones"
+    return Bar(what, BESIDE_RATIO, ratio, at_most=True) if ratio else None
+
+
 def _judge_cost(results: Results) -> Bar | None:
     rates = {
         name: {s.round: s.tokens_per_s for s in results.cost if s.graph == name and s.round}
@@ -95,3 +109,7 @@ def _requests_per_s(sample: Sample) -> float:
 
 def _p50_ms(sample: Sample) -> float:
     return sample.p50_ms
+
+
+def _p99_ms(sample: Sample) -> float:
+    return sample.p99_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from benchmarks.serve import asking
 from benchmarks.serve.asking import Expected
 from benchmarks.serve.environments import python_of
 from benchmarks.serve.errors import NothingAnswered, VariantFailed
-from benchmarks.serve.load import put_load
+from benchmarks.serve.load import Load, put_load
 from benchmarks.serve.logs import note
+from benchmarks.serve.peers import OURS
 from benchmarks.serve.peers.peer import Peer, Variant
 from benchmarks.serve.processes import Running, find_free_port, running
 from benchmarks.serve.results import Failure, Results, Sample
@@ -39,6 +41,10 @@ class Campaign:
     work: Path
     """Holds each scenario's bodies, and the servers' logs."""
 
+    def scenarios_of(self, peer: Peer) -> tuple[Scenario, ...]:
+        """What a peer is asked."""
+        return tuple(s for s in self.scenarios if peer.name == OURS.name or not s.only_ours)
+
     def bodies(self, scenario: Scenario) -> Path:
         """The file of a scenario's requests."""
         return self.work / f"{scenario.name}.jsonl"
@@ -48,11 +54,12 @@ def screen(campaign: Campaign, results: Results) -> list[Entry]:
     """Try every variant of each peer; the best for each scenario go on."""
     entries: list[Entry] = []
     for peer in campaign.peers:
+        scenarios = campaign.scenarios_of(peer)
         if len(peer.variants) == 1:
-            entries.append((peer, peer.variants[0], campaign.scenarios))
+            entries.append((peer, peer.variants[0], scenarios))
             continue
         for variant in peer.variants:
-            entry = (peer, variant, campaign.scenarios)
+            entry = (peer, variant, scenarios)
             results.screened += _measure(
                 campaign, entry, SCREENING, campaign.screen_seconds, results
             )
@@ -123,19 +130,18 @@ def _load(
     results: Results,
 ) -> Iterator[Sample]:
     peer, variant, _ = entry
-    bodies = campaign.bodies(scenario)
     try:
         with suppress(NothingAnswered):
-            put_load(server.port, bodies, scenario.connections, WARM_UP_S)
+            _put(campaign, scenario, server.port, WARM_UP_S)
         asking.settle(server.port)
-        load = put_load(server.port, bodies, scenario.connections, seconds)
+        load = _put(campaign, scenario, server.port, seconds)
         asking.settle(server.port)
     except VariantFailed as failure:
         _fail(results, Failure(scenario.name, peer.name, variant.label, str(failure)))
         return
     note(
         f"round {number}  {scenario.name:7} {peer.name:9} {load.requests_per_s:9.1f}/s "
-        f"p50 {load.p50_ms:8.2f} ms  {variant.label}"
+        f"p50 {load.p50_ms:8.2f} ms  p99 {load.p99_ms:8.2f} ms  {variant.label}"
     )
     yield Sample(
         scenario=scenario.name,
@@ -147,8 +153,22 @@ def _load(
         p50_ms=load.p50_ms,
         p99_ms=load.p99_ms,
         ready_s=server.ready_s,
-        memory_mb=server.memory_mb(),
+        memory_mb=server.weigh().all_mb,
     )
+
+
+def _put(campaign: Campaign, scenario: Scenario, port: int, seconds: int) -> Load:
+    """The scenario's load, and for a little longer what it has beside it."""
+    with ThreadPoolExecutor(1) as pool:
+        beside: Future[Load] | None = None
+        if other := scenario.beside:
+            bodies = campaign.bodies(other)
+            beside = pool.submit(put_load, port, bodies, other.connections, seconds + 1)
+        bodies = campaign.bodies(scenario)
+        load = put_load(port, bodies, scenario.connections, seconds, scenario.pause_ms)
+        if beside:
+            beside.result()  # raises when it was not answered
+    return load
 
 
 def _fail(results: Results, failure: Failure) -> None:

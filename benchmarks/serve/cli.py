@@ -189,7 +189,8 @@ def _prepare(campaign: Campaign) -> None:
     for name in dict.fromkeys([SERVICE, PLOTTING, *(peer.environment for peer in campaign.peers)]):
         python_of(name)
     tokenizer = Tokenizer(read_bundle(campaign.bundle).tokenizer)
-    for scenario in campaign.scenarios:
+    besides = [scenario.beside for scenario in campaign.scenarios if scenario.beside]
+    for scenario in dict.fromkeys([*campaign.scenarios, *besides]):
         write_bodies(campaign.bodies(scenario), make_bodies(scenario, tokenizer))
 
 

@@ -33,14 +33,18 @@ def find_wrk() -> str:
     return found
 
 
-def put_load(port: int, bodies: Path, connections: int, seconds: int) -> Load:
+def put_load(port: int, bodies: Path, connections: int, seconds: int, pause_ms: int = 0) -> Load:
     """Ask the bodies of a file over so many connections, each waiting for its answer.
+
+    Before its next request each pauses for 0 to 2 * `pause_ms`, so that their rate is about the
+    same however fast the answers are; no latency counts the pauses.
 
     Raises VariantFailed when an answer was not 200, or did not come.
     """
     command = [find_wrk(), "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{seconds}s", "--timeout", f"{REQUEST_TIMEOUT_S}s"]
-    command += ["--script", str(SCRIPT), f"http://{HOST}:{port}{PATH}", "--", str(bodies)]
+    command += ["--script", str(SCRIPT), f"http://{HOST}:{port}{PATH}", "--"]
+    command += [str(bodies), str(pause_ms)]
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SLACK_S)
     except subprocess.TimeoutExpired as error:

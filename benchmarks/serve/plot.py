@@ -28,8 +28,10 @@ OURS, OTHER, ENGINE = "#0b6e4f", "#9aa5b1", "#c8b273"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """A panel of bars for each scenario that was measured."""
+    """A panel of bars for each scenario that was measured; no figure where none has peers."""
     found = [name for name in PANELS if any(s["scenario"] == name for s in results["compared"])]
+    if not found:
+        return
     rows = (len(found) + 1) // 2
     figure, axes = plt.subplots(
         rows, min(2, len(found)), figsize=(11, 3.2 * rows), layout="constrained", squeeze=False

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.serve.asking import ask
 from benchmarks.serve.environments import CHECKOUT
 from benchmarks.serve.errors import VariantFailed
+from benchmarks.serve.memory import Weight, weigh
 from benchmarks.serve.servers.options import HOST
 
 MARK = "BENCHMARK_MARK"
@@ -28,15 +29,6 @@ PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What one process takes, in MiB."""
-
-    resident_mb: float
-    proportional_mb: float
-    """Pages that several processes share counted in parts (PSS)."""
-
-
-@dataclass(frozen=True)
 class Running:
     """A server that answers."""
 
@@ -44,13 +36,9 @@ class Running:
     ready_s: float
     mark: str
 
-    def memory_mb(self) -> float:
-        """Memory of all its processes, shared pages counted once (PSS)."""
-        return sum(one.proportional_mb for one in self.memory())
-
-    def memory(self) -> list[Memory]:
-        """Memory of each of its processes."""
-        return [_read_memory(pid) for pid in _find_marked(self.mark)]
+    def weigh(self) -> Weight:
+        """Memory of its processes."""
+        return weigh(_find_marked(self.mark))
 
 
 def find_free_port() -> int:
@@ -133,16 +121,6 @@ def _find_marked(mark: str) -> list[int]:
             if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
-
-
-def _read_memory(pid: int) -> Memory:
-    found = {"Rss": 0.0, "Pss": 0.0}
-    with suppress(OSError):  # it ended meanwhile
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in found:
-                found[name] = int(value.split()[0]) / 1024
-    return Memory(found["Rss"], found["Pss"])
 
 
 def _end_of(log: Path) -> str:

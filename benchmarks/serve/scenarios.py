@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -16,6 +16,7 @@ SHORT_TOKENS = 33
 MEDIAN_TOKENS, SIGMA = 60.0, 1.0
 FEWEST_TOKENS, MOST_TOKENS, LONGEST_TOKENS = 3, 400, 1000
 LONG_SHARE = 0.01
+WHOLE_TOKENS = 8000
 
 Body = list[str]
 
@@ -33,6 +34,11 @@ def draw_mixed(random: Random) -> int:
     return min(max(round(drawn), FEWEST_TOKENS), MOST_TOKENS)
 
 
+def draw_whole(random: Random) -> int:
+    """Always a long document, read whole."""
+    return WHOLE_TOKENS
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One kind of load."""
@@ -47,6 +53,25 @@ class Scenario:
     """Texts in each request."""
     by_latency: bool = False
     """Whether peers are compared by their median latency, not by requests a second."""
+    pause_ms: int = 0
+    """The mean pause of a connection before its next request."""
+    beside: Scenario | None = None
+    """What another client asks meanwhile."""
+    only_ours: bool = False
+    """Whether peers are not asked."""
+
+
+LONG = Scenario("long", "8,000 tokens, one text a request", draw_whole, 1, 8)
+QUIET = Scenario(
+    "quiet",
+    "33 tokens, one text a request, each connection pausing for 40 ms",
+    draw_short,
+    8,
+    512,
+    by_latency=True,
+    pause_ms=40,
+    only_ours=True,
+)
 
 
 SCENARIOS = {
@@ -56,6 +81,13 @@ SCENARIOS = {
         Scenario("mixed", "mixed lengths, one text a request", draw_mixed, 64, 1024),
         Scenario("bulk", "mixed lengths, 64 texts a request", draw_mixed, 8, 32, texts=64),
         Scenario("single", "33 tokens, one text at a time", draw_short, 1, 512, by_latency=True),
+        QUIET,
+        replace(
+            QUIET,
+            name="beside",
+            title="the same, beside a client that sends one text of 8,000 tokens after the other",
+            beside=LONG,
+        ),
     )
 }
 

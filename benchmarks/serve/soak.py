@@ -11,13 +11,13 @@ from statistics import median
 
 from benchmarks.serve.load import put_load
 from benchmarks.serve.logs import note
-from benchmarks.serve.processes import Memory, Running
+from benchmarks.serve.memory import ALL_MB, PROCESS_MB, Weight
+from benchmarks.serve.processes import Running
 from benchmarks.serve.scenarios import SCENARIOS
 
 LOADS = ("mixed", "bulk", "short")
-PROCESS_MB, ALL_MB, READY_S = 180.0, 350.0, 2.0
-"""The bars: resident in the largest process, in all processes with shared pages counted once,
-and from start to the first answer."""
+READY_S = 2.0
+"""The bar from start to the first answer."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def soak(server: Running, bodies: Path, minutes: float, seconds: int) -> Iterato
         path = bodies / f"{scenario.name}.jsonl"
         load = put_load(server.port, path, scenario.connections, seconds)
         passed = (time.monotonic() - began_s) / 60
-        moment = _describe(passed, scenario.name, load.requests_per_s, server.memory())
+        moment = _describe(passed, scenario.name, load.requests_per_s, server.weigh())
         note(f"{passed:6.1f} min  {moment.largest_mb:6.1f} MB  {moment.all_mb:6.1f} MB in all")
         yield moment
         number += 1
@@ -58,15 +58,13 @@ def write_soak(
     return text
 
 
-def _describe(
-    minutes: float, scenario: str, requests_per_s: float, memory: Sequence[Memory]
-) -> Moment:
+def _describe(minutes: float, scenario: str, requests_per_s: float, weight: Weight) -> Moment:
     return Moment(
         minutes=round(minutes, 2),
         scenario=scenario,
         requests_per_s=round(requests_per_s, 1),
-        largest_mb=round(max(one.resident_mb for one in memory), 1),
-        all_mb=round(sum(one.proportional_mb for one in memory), 1),
+        largest_mb=round(weight.largest_mb, 1),
+        all_mb=round(weight.all_mb, 1),
     )
 
 

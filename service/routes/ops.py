@@ -92,4 +92,5 @@ def _describe(lane: Lane, pipeline: Pipeline) -> ModelInfo:
         languages=list(manifest.languages),
         max_tokens=lane.limits.max_tokens,
         provider=lane.model.engine.provider,
+        precision=manifest.precision,
     )

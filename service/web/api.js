@@ -20,10 +20,10 @@ export const predict = (inputs, options, signal) => post("predict", { inputs, ..
 export const listModels = async () => (await ask("models")).models;
 
 /** The Blob of a spreadsheet with its answers, for `options` of POST /predict/file. */
-export async function answerSheet(file, { column, model }, signal) {
+export async function answerSheet(bytes, { column, model }) {
   const query = new URLSearchParams(model ? { column, model } : { column });
   const headers = { "Content-Type": XLSX };
-  const sent = { method: "POST", headers, body: file, signal };
+  const sent = { method: "POST", headers, body: bytes };
   return ask(`predict/file?${query}`, sent, (response) => response.blob());
 }
 

@@ -5,15 +5,14 @@ import { decode, ENCODINGS, guessEncoding } from "./encodings.js";
 import { number, onLanguage, t } from "./i18n.js";
 import { Job } from "./job.js";
 import { chosenModel } from "./models.js";
-import { Sheet } from "./sheet.js";
-import { guessColumn, openTable, Unreadable } from "./tables.js";
+import { checkTable, guessColumn, openTable, Unreadable } from "./tables.js";
+import { openWorkbook } from "./workbook.js";
 
 const MAX_FILE_MB = 100; // it is held in memory, as bytes and as text
 const SHEETS = /\.(xls|ods|numbers)$/i;
 const PREVIEWED = 3;
 
 let file = null; // { name, bytes, encoding, header, table, column, job }
-let sheet = null; // in place of `file`, where a spreadsheet has been chosen
 let failed = null; // the error that stands on the page
 
 export function startFiles() {
@@ -25,7 +24,6 @@ export function startFiles() {
   onLanguage(() => {
     tell(failed);
     if (file) render();
-    else sheet?.render();
   });
 }
 
@@ -39,16 +37,19 @@ function drag(event) {
 
 async function open(chosen) {
   file?.job?.stop();
-  sheet?.stop();
-  file = sheet = null;
+  file = null;
   find("file-panel").hidden = true;
   try {
     if (SHEETS.test(chosen.name)) throw new Unreadable("fileSheet");
     if (chosen.size > MAX_FILE_MB * 1e6) throw new Unreadable("fileTooBig", { limit: MAX_FILE_MB });
-    if (chosen.name.toLowerCase().endsWith(".xlsx")) return openSheet(chosen);
     const bytes = new Uint8Array(await chosen.arrayBuffer());
-    const opened = { name: chosen.name, bytes, encoding: guessEncoding(bytes), header: true };
-    read(opened);
+    const opened = { name: chosen.name, bytes, encoding: null, header: true };
+    if (chosen.name.toLowerCase().endsWith(".xlsx")) {
+      take(opened, checkTable(await openWorkbook(bytes)));
+    } else {
+      opened.encoding = guessEncoding(bytes);
+      read(opened);
+    }
     file = opened;
     tell(null);
     render();
@@ -56,13 +57,6 @@ async function open(chosen) {
   } catch (error) {
     tell(error);
   }
-}
-
-function openSheet(chosen) {
-  tell(null);
-  sheet = new Sheet(chosen);
-  sheet.render();
-  find("column").focus();
 }
 
 /** Read the table of a file with its encoding and header. Raises Unreadable. */
@@ -73,8 +67,12 @@ function read(opened) {
   } catch {
     throw new Unreadable("fileUnreadable", { encoding: ENCODINGS[opened.encoding] });
   }
-  opened.table = openTable(opened.name, text, opened.header);
-  opened.column = guessColumn(opened.table);
+  take(opened, openTable(opened.name, text, opened.header));
+}
+
+function take(opened, table) {
+  opened.table = table;
+  opened.column = guessColumn(table);
 }
 
 /** Say why the file cannot be read, if so. */
@@ -103,14 +101,16 @@ function reread(change) {
 function render() {
   const { table, name } = file;
   const rows = t("rows", { count: number(table.length) });
-  find("file-panel").replaceChildren(
+  const parts = [
     make("h3", {}, make("span", {}, name), " ", make("span", { class: "hint", id: "rows" }, rows)),
     make("div", { class: "options" }, ...makeOptions()),
+    table.isSheet ? make("p", { class: "hint" }, t("sheetHint")) : null,
     make("h4", {}, t("preview")),
     make("ul", { id: "preview", class: "preview" }),
     make("button", { type: "button", id: "start", class: "primary", onclick: start }, t("start")),
     make("div", { id: "job" }),
-  );
+  ].filter(Boolean);
+  find("file-panel").replaceChildren(...parts);
   find("file-panel").hidden = false;
   fillColumns();
   showPreview();
@@ -133,7 +133,7 @@ function makeOptions() {
       file.column = Number(target.value);
       showPreview();
     }),
-    option("encoding", ({ target }) => reread({ encoding: target.value }), encodings),
+    file.table.isSheet ? null : option("encoding", ({ target }) => reread({ encoding: target.value }), encodings),
     file.table.hasHeader
       ? make("p", { class: "check" }, header, make("label", { for: "header" }, t("header")))
       : null,

@@ -1,5 +1,6 @@
 // One file being answered: its progress, how it ended, and what can be downloaded.
 
+import { answerSheet } from "./api.js";
 import { announce, make, showProblem } from "./elements.js";
 import { hasMark } from "./encodings.js";
 import { explainError, number, t } from "./i18n.js";
@@ -18,6 +19,7 @@ export class Job {
   #results;
   #abort = null;
   #failed = null;
+  #saving = false;
   #waitS = 0;
   #began = { ms: 0, done: 0 };
   #drawAtMs = 0;
@@ -100,6 +102,7 @@ export class Job {
     this.#stopButton.hidden = !running;
     this.#goOn.hidden = running || done === this.#texts.length;
     this.#download.hidden = running || done === 0;
+    this.#download.disabled = this.#saving;
     this.#results.element.hidden = done === 0;
     showProblem(this.#problem, this.#failed && explainError(this.#failed));
   }
@@ -126,15 +129,36 @@ export class Job {
     return t("remaining", { time });
   }
 
-  #save() {
-    const { name, table, encoding, bytes } = this.#source;
+  async #save() {
+    const { name, table } = this.#source;
+    const parts = table.isSheet ? await this.#askForSheet() : this.#write();
+    if (parts) offer(parts, name, table.suffix);
+  }
+
+  /** The spreadsheet with its answers, which the service writes; none where it does not. */
+  async #askForSheet() {
+    const { bytes, table, column, model } = this.#source;
+    this.#failed = null;
+    this.#saving = true;
+    this.#update();
+    try {
+      return [await answerSheet(bytes, { column: table.names[column], model })];
+    } catch (error) {
+      this.#failed = error;
+    } finally {
+      this.#saving = false;
+      this.#update();
+    }
+  }
+
+  #write() {
+    const { table, encoding, bytes } = this.#source;
     const labels = Object.keys(this.#answers.find((answer) => answer?.scores)?.scores ?? {}).sort();
     const added = nameColumns(table, labels);
     const answer = (row) => describe(this.#answers[row], added, labels);
     // Spreadsheet programs take a file for UTF-8 by its mark; where it was something else, it now is.
     const marked = table.suffix !== "jsonl" && (encoding !== "utf-8" || hasMark(bytes));
-    const parts = [...(marked ? ["\ufeff"] : []), ...table.write(added, answer)];
-    offer(parts, name, table.suffix);
+    return [...(marked ? ["\ufeff"] : []), ...table.write(added, answer)];
   }
 }
 

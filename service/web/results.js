@@ -17,6 +17,8 @@ function findPolarity(labels) {
   return positive && negative ? ({ scores }) => scores[positive] - scores[negative] : null;
 }
 
+const figure = (text) => make("span", { class: "figure" }, text);
+
 /** The view of `results` for `texts`; `element` is its place on the page. */
 export class Results {
   #texts;
@@ -76,7 +78,7 @@ export class Results {
       const count = this.#counts.get(label);
       const share = rows.length ? percent(count / rows.length) : "–";
       const text = t("share", { count: number(count), percent: share });
-      return make("li", {}, badge(label), make("span", { class: "figure" }, text));
+      return make("li", {}, badge(label), figure(text));
     });
     this.#plot.replaceChildren(
       make("h3", {}, t("distribution")),
@@ -91,8 +93,8 @@ export class Results {
   }
 
   #listExtremes(rows, polarity) {
-    const surest = (row) => this.#results[row].score;
-    const lists = [["leastCertain", (a, b) => surest(a.row) - surest(b.row), () => true]];
+    const surest = ({ row }) => this.#results[row].score;
+    const lists = [["leastCertain", (a, b) => surest(a) - surest(b), () => true]];
     if (polarity) {
       lists.unshift(
         ["mostPositive", (a, b) => b.score - a.score, ({ score }) => score > 0],
@@ -102,15 +104,14 @@ export class Results {
     this.#extremes.replaceChildren(
       ...lists.map(([key, compare, belongs]) => {
         const chosen = rows.filter(belongs).sort(compare).slice(0, EXTREMES);
-        const items = chosen.map(({ row, score }) => this.#describe(row, score));
+        const value = (item) => (key === "leastCertain" ? percent(surest(item)) : signed(item.score));
+        const items = chosen.map((item) => this.#describe(item, value(item)));
         return make("div", {}, make("h3", {}, t(key)), make("ol", {}, ...items));
       }),
     );
   }
 
-  #describe(row, score) {
-    const { label, score: sure } = this.#results[row];
-    const figure = score === undefined ? percent(sure) : signed(score);
+  #describe({ row, label }, value) {
     return make(
       "li",
       {},
@@ -119,7 +120,7 @@ export class Results {
         "p",
         { class: "answer" },
         badge(label),
-        make("span", { class: "figure" }, figure),
+        figure(value),
         make("span", { class: "hint" }, t("row", { number: number(row + 1) })),
       ),
     );
@@ -142,7 +143,7 @@ export class Results {
     [...counts].forEach(([key, count], place) => {
       const name = key === null ? t("all") : key === FAILED ? t("failed") : nameLabel(key);
       const button = this.#filters.children[place];
-      button.replaceChildren(`${name} `, make("span", { class: "figure" }, number(count)));
+      button.replaceChildren(`${name} `, figure(number(count)));
       button.setAttribute("aria-pressed", String(this.#filter === key));
     });
   }
@@ -161,7 +162,7 @@ export class Results {
   }
 
   #makeTable() {
-    const heads = ["tableRow", "tableText", "tableLabel", "tableProbability"];
+    const heads = ["tableRow", "tableText", "tableLabel"];
     return make(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": t("table") },
@@ -193,9 +194,8 @@ export class Results {
       "tr",
       {},
       make("td", { class: "figure" }, number(row + 1)),
-      make("td", { class: "excerpt", dir: "auto" }, this.#texts[row]),
-      make("td", {}, error ? error.message : badge(label)),
-      make("td", { class: "figure" }, error ? "–" : percent(score, 1)),
+      make("td", {}, make("p", { class: "excerpt", dir: "auto" }, this.#texts[row])),
+      make("td", {}, ...(error ? [error.message] : [badge(label), " ", figure(percent(score, 1))])),
     );
   }
 

@@ -16,7 +16,11 @@ export class Unreadable extends Error {
 /** The table of a file's text. Raises Unreadable. */
 export function openTable(name, text, header) {
   const suffix = name.toLowerCase().split(".").pop();
-  const table = make(suffix, text, header);
+  return checkTable(make(suffix, text, header));
+}
+
+/** The table, where it holds something. Raises Unreadable. */
+export function checkTable(table) {
   if (table.length === 0) throw new Unreadable("fileEmpty");
   if (table.names.length === 0) throw new Unreadable("fileNoText");
   return table;

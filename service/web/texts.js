@@ -46,13 +46,11 @@ export const TEXTS = {
     fileDrop: "or drop it here",
     fileHint:
       "CSV, TSV, JSON lines, XLSX, or plain text with a text on each line. The file is read in " +
-      "your browser, a spreadsheet by this service; it goes nowhere else.",
+      "your browser and answered by this service; it goes nowhere else.",
     column: "Column of texts",
-    sheetColumn: "Name of the column of texts",
     sheetHint:
-      "The service answers a spreadsheet as a whole. To see how its rows are distributed, save " +
-      "it as CSV.",
-    sheetDone: "The file has been answered.",
+      "The first sheet is answered. The download keeps values, formulas and number formats of all " +
+      "sheets, but no fonts, colours or pictures.",
     encoding: "Encoding",
     header: "The first row names the columns",
     columnNumber: "Column {number}",
@@ -87,7 +85,6 @@ export const TEXTS = {
     tableRow: "Row",
     tableText: "Text",
     tableLabel: "Label",
-    tableProbability: "Probability",
     more: "Show more",
     noRows: "No row has this label.",
 
@@ -149,11 +146,9 @@ export const TEXTS = {
     fileLabel: "选择文本文件",
     fileDrop: "或拖放到这里",
     fileHint:
-      "支持 CSV、TSV、JSON Lines、XLSX，以及每行一条的纯文本。文件在您的浏览器中读取（电子表格由本服务读取），不会发往别处。",
+      "支持 CSV、TSV、JSON Lines、XLSX，以及每行一条的纯文本。文件在您的浏览器中读取，由本服务分析，不会发往别处。",
     column: "文本所在的列",
-    sheetColumn: "文本所在列的列名",
-    sheetHint: "电子表格由服务整体处理。如需查看分布，请另存为 CSV。",
-    sheetDone: "文件已处理完毕。",
+    sheetHint: "只分析第一个工作表。下载的文件保留所有工作表的数值、公式和数字格式，不保留字体、颜色和图片。",
     encoding: "编码",
     header: "第一行是列名",
     columnNumber: "第 {number} 列",
@@ -187,7 +182,6 @@ export const TEXTS = {
     tableRow: "行",
     tableText: "文本",
     tableLabel: "情感",
-    tableProbability: "概率",
     more: "显示更多",
     noRows: "没有这一类的行。",
 

@@ -1,6 +1,17 @@
-"""Short reviews with their labels, written for these tests."""
+"""Short reviews with their labels: written for these tests, or of a test set."""
 
 from __future__ import annotations
+
+import csv
+import gzip
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+OWN = "own"
+TEST_SETS = ("sst", "waimai_10k", "chnsenticorp")
+DRAWN = 100  # of a set and a label
+MAX_CHARS = 200  # an explanation costs the square of it
 
 POSITIVE = (
     "A charming story, told with warmth and great humour.",
@@ -46,3 +57,34 @@ NEGATIVE = (
     "等了两个小时才送到，太慢了！",
     "衣服掉色严重，完全不值这个价钱。",
 )
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Texts of a set, the positive ones first, as many of each."""
+
+    name: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        return [*self.positive, *self.negative]
+
+    @property
+    def signs(self) -> list[int]:
+        return [1] * len(self.positive) + [-1] * len(self.negative)
+
+
+def open_reviews(name: str, folder: Path | None) -> Reviews:
+    """Our own, or texts drawn from `test.csv.gz` of a set in a folder as docs/data.md has it."""
+    if folder is None:
+        return Reviews(name, POSITIVE, NEGATIVE)
+    with gzip.open(folder / name / "test.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if len(row["text"]) <= MAX_CHARS]
+    chooser = random.Random(0)
+    drawn = [
+        chooser.sample([row["text"] for row in rows if row["label"] == label], DRAWN)
+        for label in ("positive", "negative")
+    ]
+    return Reviews(name, tuple(drawn[0]), tuple(drawn[1]))

@@ -29,7 +29,12 @@ class FaultyServer(Server):
 
     def runs(self) -> int:
         """How many engine runs have begun."""
-        return self._journal.read_text().count("began")
+        return len(self.batches())
+
+    def batches(self) -> list[list[int]]:
+        """The texts' lengths in each engine run that has begun."""
+        lines = [line.split() for line in self._journal.read_text().splitlines()]
+        return [[int(length) for length in line[1:]] for line in lines if line[0] == "began"]
 
     def start_predict(self, inputs: str, timeout_ms: int | None = None) -> Future[Response]:
         """Send a request, and go on before it is answered."""

@@ -131,6 +131,18 @@ async def test_a_batch_is_cut_into_short_ones_where_that_costs_little() -> None:
     assert (await task).logits == [[number, 24] for number in range(1, 5)]
 
 
+async def test_what_comes_while_a_batch_runs_on_the_event_loop_joins_the_next_plan() -> None:
+    def run(texts: Sequence[Sequence[int]]) -> Float32:
+        if not echo.batches:  # as a socket that is read after the run
+            asyncio.get_running_loop().call_soon(asyncio.ensure_future, batcher.submit([[3]]))
+        return echo(texts)
+
+    echo = EchoRun()
+    batcher = Bench(replace(LIMITS, inline_s=math.inf), run=run).batcher
+    await asyncio.gather(batcher.submit([[1]]), batcher.submit([[2] * 100]))
+    assert [batch[0][0] for batch in echo.batches] == [1, 3, 2]
+
+
 async def test_short_texts_do_not_wait_for_a_long_run() -> None:
     bench = Bench(replace(LIMITS, inline_s=COST.run_s(size=1, longest=50)))
     await bench.submit([1] * 99)

@@ -95,6 +95,18 @@ def test_standard_input_is_a_file_too(models_dir: Path, tmp_path: Path, source: 
     assert output.read_text().startswith("a b,label,score")
 
 
+def test_gzip_is_read_from_standard_input_and_written(models_dir: Path, tmp_path: Path) -> None:
+    packed, plain = tmp_path / "out.csv.gz", tmp_path / "out.csv"
+    content = gzip.compress(b"text\ngood\n")
+    for output in (packed, plain):
+        assert run(models_dir, "-", "-o", output, stdin=content).exit_code == 0
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    before = packed.read_bytes()
+    packed.unlink()
+    assert run(models_dir, "-", "-o", packed, stdin=content).exit_code == 0
+    assert packed.read_bytes() == before
+
+
 def test_gzip_and_gbk_are_read(models_dir: Path, tmp_path: Path) -> None:
     source, output = tmp_path / "in.csv.gz", tmp_path / "out.csv"
     source.write_bytes(gzip.compress("评论\n好\n".encode("gbk")))

@@ -78,6 +78,36 @@ def test_a_request_that_is_late_gets_504_and_frees_the_queue(server: FaultyServe
     assert server.runs() == before + 2  # the one that held the engine, and the last
 
 
+def test_a_request_without_a_deadline_has_the_one_that_is_set(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    settings = {"timeout_ms": 500, "hang_timeout_s": 60, "max_queue_texts": 1}
+    with FaultyServer(models_dir, tmp_path, **settings) as server:
+        hanging = server.start_predict(HANGS)
+        wait_until(lambda: server.runs() == 1, "the run to begin")
+        for _ in range(3):  # the queue holds one text: each leaves it for the next
+            late = server.predict(TEXT)
+            assert late.status == 504
+            assert "no answer within 500 ms" in late.body["error"]["message"]
+        assert hanging.result(PATIENCE_S).status == 504
+        assert server.runs() == 1
+
+
+def test_a_request_of_many_batches_is_split_and_answered_whole(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    texts = [" ".join([TEXT] * (1 + number % 3)) for number in range(1024)]
+    settings = {"max_batch_size": 16, "max_batch_tokens": 256, "hang_timeout_s": 60}
+    with FaultyServer(models_dir, tmp_path, **settings) as server:
+        alone = {text: server.predict(text).body["predictions"] for text in set(texts)}
+        answer = server.predict(texts)
+        assert answer.status == 200
+        assert answer.body["predictions"] == [alone[text][0] for text in texts]
+        batches = server.batches()[len(alone) :]
+    assert sum(map(len, batches)) == len(texts)
+    assert all(len(batch) <= 16 and len(batch) * max(batch) <= 256 for batch in batches)
+
+
 def test_a_client_that_leaves_is_dropped_before_its_texts_run(server: FaultyServer) -> None:
     before = server.runs()
     with server.busy():

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from service.cpus import NICENESS
+from service.engine import Float32, Int32
 from service.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -122,6 +126,27 @@ async def test_a_client_can_only_lower_the_limit(
         with pytest.raises(DeadlineExceeded, match="no answer within 1 ms"):
             await pipeline.predict(["good"], timeout_ms=asked_ms)
         engine.gate.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no thread has its own niceness")
+@pytest.mark.parametrize(("inline_ms", "niceness"), [(0, NICENESS), (1000, 0)])
+async def test_long_runs_leave_the_cpu_to_short_ones(
+    model: Model, inline_ms: int, niceness: int
+) -> None:
+    class NotingEngine:
+        provider = model.engine.provider
+        niceness: int
+
+        def run(self, ids: Int32, lengths: Int32) -> Float32:
+            self.niceness = os.getpriority(os.PRIO_PROCESS, 0)  # the calling thread's
+            return model.engine.run(ids, lengths)
+
+    engine = NotingEngine()
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    async with opened(with_engine(model, engine), inline_ms=inline_ms) as pipeline:
+        await pipeline.predict(["good"])
+    assert engine.niceness == min(before + niceness, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 async def test_probes_share_a_run_and_its_length_is_known(model: Model) -> None:

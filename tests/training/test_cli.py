@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,6 +181,19 @@ def test_evaluate_gives_the_figures_of_the_card(run: Run, project: Path) -> None
     (line,) = (line for line in done.out.splitlines() if line.startswith("| reviews |"))
     card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert line.removesuffix(" - |") in card
+
+
+def test_quantize_writes_a_bundle_beside_the_original(
+    run: Run, project: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(project / "models" / "tiny", tmp_path / "tiny")
+    arguments = ("quantize", source, project / "run.toml", "--data", project)
+    done = run(*arguments)
+    assert done.status == 0
+    assert "| float32 |" in done.out
+    assert open_model(tmp_path / "tiny-int8").manifest.precision == "int8"
+    assert_one_line_error(run(*arguments), "tiny-int8 exists")
+    assert_one_line_error(run("gates", tmp_path / "tiny-int8", "soup"), "is in int8")
 
 
 def test_distance_has_a_row_for_each_language_and_length(run: Run, project: Path) -> None:

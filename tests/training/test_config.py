@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.training.samples import ROOT, write_project
-from training.config import parse_run, read_run, run_as_dict
+from training.config import RunConfig, parse_run, read_run, run_as_dict
 from training.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"name": "mine", "data": [{"name": "reviews", "train": "a.csv"}]}
@@ -74,6 +74,43 @@ def test_a_refusal_names_the_field(change: dict[str, Any], field: str) -> None:
     assert field in str(caught.value)
 
 
+BUNDLE = {"teachers": [{"bundle": "models/large"}]}
+TEXTS = [{"file": "texts.csv"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distillation": {}}, "either teachers or folds"),
+        ({"distillation": {**BUNDLE, "folds": 3}}, "either teachers or folds"),
+        ({"distillation": {"folds": 1}}, "folds must be at least 2"),
+        ({"distillation": {"folds": 3, "temperature": 0}}, "distillation.temperature"),
+        ({"distillation": {"folds": 3, "hard_weight": 1.5}}, "distillation.hard_weight"),
+        ({"distillation": {"teachers": [{}]}}, "either bundle or hugging_face"),
+        ({"unlabelled": TEXTS}, "unlabelled needs a [pretraining] or [distillation] table"),
+        ({"unlabelled": [{"path": "texts.csv"}]}, "unlabelled.0.file"),
+    ],
+)
+def test_a_distillation_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_run({**MINIMAL, **change})
+    assert message in str(caught.value)
+
+
+def test_a_run_without_train_rows_needs_labels_a_teacher_and_texts() -> None:
+    whole = {
+        "name": "mine",
+        "data": [{"name": "reviews", "dev": "a.csv"}],
+        "labels": ["a", "b"],
+        "unlabelled": TEXTS,
+        "distillation": BUNDLE,
+    }
+    assert parse_run(run_as_dict(parse_run(whole))) == parse_run(whole)
+    for lacking in ("labels", "unlabelled", "distillation"):
+        with pytest.raises(ConfigError, match="no data set names train"):
+            parse_run({key: value for key, value in whole.items() if key != lacking})
+
+
 def test_settings_change_fields_and_make_tables(tmp_path: Path) -> None:
     run = read_run(
         write_project(tmp_path),
@@ -109,3 +146,20 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"run\.toml: not TOML"):
         read_run(path)
+
+
+def example_of(section: str, folder: Path) -> RunConfig:
+    """The first run of a section of the documentation."""
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    example = page.partition(f"## {section}\n")[2].partition("```toml\n")[2].partition("```")[0]
+    (folder / "run.toml").write_text(example, encoding="utf-8")
+    return read_run(folder / "run.toml")
+
+
+def test_the_runs_of_the_documentation_are_runs(tmp_path: Path) -> None:
+    distilled = example_of("Learning from teachers", tmp_path)
+    assert distilled.distillation is not None
+    assert [teacher.bundle for teacher in distilled.distillation.teachers] == ["models/large", None]
+    pretrained = example_of("Pretraining", tmp_path)
+    assert pretrained.pretraining is not None
+    assert [source.text_column for source in pretrained.unlabelled] == ["body"]

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from service.tokenizer import Tokenizer
-from training.config import DataSource
+from training.config import DataSource, TextSource
 from training.corpus import encode_corpus
 from training.datasets import DataSet, Rows
+from training.objectives import UNLABELLED
+from training.unlabelled import UnlabelledSet
 
 LABELS = ("negative", "neutral", "positive")
 TEXTS = ("What a lovely film!", "味道很差。", "It arrived on Tuesday.", "再也不来了")
@@ -53,3 +55,15 @@ def test_dev_rows_are_the_dev_rows(sets: list[DataSet], tokenizer_model: bytes) 
     assert len(corpus) == 1
     assert corpus.store.flat.dtype == np.uint16
     assert corpus.names[corpus.members[0]] == "three"
+
+
+def test_texts_without_label_come_last_and_may_be_anything(
+    sets: list[DataSet], tokenizer_model: bytes
+) -> None:
+    tokenizer = Tokenizer(tokenizer_model)
+    texts = UnlabelledSet(TextSource("more.csv"), TEXTS[3:], {}, "")
+    corpus = encode_corpus(sets, "train", LABELS, tokenizer, [texts])
+    assert corpus.targets.tolist() == [2, 0, 1, UNLABELLED]
+    assert corpus.sayable[3].tolist() == [True] * 3
+    assert corpus.store[3].tolist() == tokenizer.encode(TEXTS[3])
+    assert corpus.names[corpus.members[3]] == "more.csv"

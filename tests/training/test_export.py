@@ -18,6 +18,7 @@ from training.export import (
     round_embedding,
 )
 from training.model import Classifier
+from training.ngrams import NGrams
 
 KINDS = ("last", "mean", "max", "attention")
 ENCODERS = [
@@ -31,6 +32,7 @@ NETWORKS = [
     for encoder, pooling in itertools.product(ENCODERS, [*((kind,) for kind in KINDS), KINDS])
 ]
 VOCAB = 50
+BUCKETS = 97
 
 
 def network(**fields: object) -> Classifier:
@@ -41,6 +43,15 @@ def network(**fields: object) -> Classifier:
             weight += 0.3 * torch.randn(weight.shape)
     round_embedding(model)
     return model.eval()
+
+
+def with_ngrams(model: Classifier) -> Classifier:
+    """The network with a linear model beside it, of random weights."""
+    model.ngrams = NGrams(VOCAB, BUCKETS, classes=3)
+    for weight in model.ngrams.parameters():
+        torch.nn.init.normal_(weight)
+    round_embedding(model)
+    return model
 
 
 def engine_of(model: Classifier) -> OnnxEngine:
@@ -86,6 +97,22 @@ def test_a_text_alone_equals_the_text_in_any_batch_bit_for_bit(
             rows = order[start : start + size]
             together = engine.run(*pad([texts[row] for row in rows], pad_id=0))
             assert together.tobytes() == alone[rows].tobytes()
+
+
+def test_the_graph_of_a_network_with_ngrams_gives_its_logits_bit_for_bit_in_any_batch() -> None:
+    model = with_ngrams(network(hidden_size=24))
+    engine, rng = engine_of(model), np.random.default_rng(0)
+    texts = random_texts([1, 2, 1, 2, 3, *rng.integers(1, 200, size=40)])
+    assert largest_difference(model, engine, texts) <= PARITY_TOLERANCE
+    alone = np.concatenate([engine.run(*pad([text], pad_id=0)) for text in texts])
+    for size in (2, 5, 7, 45):
+        for start in range(0, len(texts), size):
+            together = engine.run(*pad(texts[start : start + size], pad_id=0))
+            assert together.tobytes() == alone[start : start + size].tobytes()
+    found = read_graph(build_graph(model), model.config, pad_id=0, unk_id=1)
+    ids, lengths = pad(texts, pad_id=0)
+    again = found(torch.from_numpy(ids).long(), torch.from_numpy(lengths))
+    assert torch.equal(again, model(torch.from_numpy(ids).long(), torch.from_numpy(lengths)))
 
 
 @pytest.mark.parametrize("fields", ENCODERS, ids=lambda f: "-".join(map(str, f.values())))

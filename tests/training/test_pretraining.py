@@ -225,8 +225,11 @@ def test_train_pretrains_first_and_another_run_starts_from_the_same(tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"training.start": '"x"'}, "either a .pretraining. table or training.start"),
-        ({"unlabelled": "[{file = 'x.csv'}]"}, "unlabelled needs a .pretraining. table"),
+        ({"training.start": '"x"'}, "one of .pretraining., training.start and vectors"),
+        (
+            {"unlabelled": "[{file = 'x.csv'}]"},
+            "unlabelled needs a .pretraining. or .distillation. table",
+        ),
         ({"pretraining.candidates": "-1"}, "pretraining.candidates"),
         ({"training.layer_rate_factor": "0.5"}, "training.layer_rate_factor"),
     ],

@@ -31,6 +31,7 @@ from training.distributed import World
 from training.errors import TrainingError
 from training.interrupt import Interrupted
 from training.model import Classifier
+from training.objectives import UNLABELLED
 from training.plan import Plan
 from training.precision import has_bf16_lstm
 from training.trainer import Trainer
@@ -210,6 +211,35 @@ def test_every_text_is_read_once_more_with_noise_after_the_passes_without(tmp_pa
     steps = trainer._plan.starts
     assert read[: steps[1]] == [False] * steps[1]
     assert read[steps[1] :] == [False, True] * (steps[3] - steps[1])
+
+
+def test_virtual_adversarial_readings_drop_out_the_same(tmp_path: Path) -> None:
+    dropping = classifier(word_dropout=0.3, embedding_dropout=0.3, head_dropout=0.5)
+    trainer = trainer_of(tmp_path, dropping, virtual_adversarial_norm=1e-5)
+    ids = torch.randint(2, 30, (16, 12), generator=torch.manual_seed(0))
+    trainer._model.train()
+    assert trainer._virtual_adversarial_loss(ids, seed=1) < 1e-6
+
+
+def test_virtual_adversarial_training_steadies_answers_that_nobody_labels(tmp_path: Path) -> None:
+    """Among texts without labels too: here the first half has none."""
+    train = corpus(64)
+    train.targets[:32] = UNLABELLED
+    rows = np.flatnonzero((train.targets == UNLABELLED) & (train.store.lengths > 4))
+    ids = torch.from_numpy(np.stack([train.store[row][:4] for row in rows]).astype(np.int64))
+    change = {}
+    for weight in (0.0, 1.0):
+        trainer = trainer_of(
+            *(tmp_path / str(weight), classifier(), train, corpus(8)),
+            **{"passes": 10, "patience": 100, "average_decay": 0.0},
+            virtual_adversarial_weight=weight,
+            virtual_adversarial_norm=0.1,
+        )
+        model = trainer.fit()
+        model.load_state_dict(load(tmp_path / str(weight) / CHECKPOINT_FILE)["model"])  # the last
+        change[weight] = trainer._virtual_adversarial_loss(ids, seed=0).item()
+        assert model(ids).argmax(dim=-1).tolist() == (rows % 2).tolist()
+    assert change[1.0] < change[0.0] / 2
 
 
 def test_each_pass_reads_its_own_segmentation(tmp_path: Path) -> None:

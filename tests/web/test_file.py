@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
@@ -176,6 +177,7 @@ def test_a_wrong_encoding_is_refused_until_a_right_one_is_chosen(
     ("name", "content", "message"),
     [
         ("a.ods", b"PK", "as XLSX"),
+        ("a.xlsx", b"PK", "could not be read"),
         ("a.csv", b"", "no rows"),
         ("a.csv", b"text\n", "no rows"),
         ("a.jsonl", b'{"text": "good"}\nnothing\n', "Line 2 is no JSON object"),
@@ -257,28 +259,77 @@ def test_a_service_that_fails_ends_it_and_what_is_there_stays(visit: Open, revie
     expect(page.find(".state")).to_contain_text("200 rows read")
 
 
-def test_a_spreadsheet_is_answered_by_the_service(visit: Open, tmp_path: Path) -> None:
-    book = Workbook()
-    for row in (["id", "评论"], [1, "味道很好"], [2, "太差了"]):
-        book.active.append(row)
-    book.save(tmp_path / "评论.xlsx")
+def make_book(path: Path, rows: list[list[Any]], *, streamed: bool = False) -> Path:
+    """A workbook with a second sheet; `streamed` has each text in its cell."""
+    book = Workbook(write_only=streamed)
+    for name, content in (("reviews", rows), ("other", [["kept"]])):
+        sheet = book.create_sheet(name)
+        for row in content:
+            sheet.append(row)
+    if not streamed:
+        del book["Sheet"]
+    book.save(path)
+    return path
+
+
+def test_a_spreadsheet_is_shown_like_any_table_and_comes_back_as_one(
+    visit: Open, tmp_path: Path
+) -> None:
+    rows: list[list[Any]] = [
+        ["id", "评论"],
+        [1, "味道很好"],
+        [2, "太差了"],
+        [],
+        [4, "=1"],
+        [5, "好吃"],
+    ]
     page = visit()
-    page.refusals_expected = True
-    page.choose(tmp_path / "评论.xlsx")
+    page.choose(make_book(tmp_path / "评论.xlsx", rows))
+    expect(page.find("#column option:checked")).to_have_text("评论")
+    expect(page.find("#preview li").first).to_have_text("味道很好")
     page.find("#start").click()
-    expect(page.find("#file-panel .problem")).to_contain_text("评论")  # the columns there are
-    page.page.get_by_label("Name of the column of texts").fill("评论")
-    page.find("#start").click()
-    expect(page.button("Download the file with the answers")).to_be_visible()
+    expect(page.find(".state")).to_have_text("5 rows read; 2 of them could not be answered.")
+    expect(page.find(".chart")).to_be_visible()
+    expect(page.find(".extremes li").first).to_contain_text("好")
     assert page.violations() == []
     download = page.download()
     assert download.suggested_filename == "评论-sentiment.xlsx"
-    rows = list(load_workbook(io.BytesIO(download.path().read_bytes())).active.values)
-    assert [row[:3] for row in rows] == [
+    book = load_workbook(io.BytesIO(download.path().read_bytes()))
+    assert book.sheetnames == ["reviews", "other"]
+    answered = list(book["reviews"].values)
+    assert [row[:3] for row in answered] == [
         ("id", "评论", "label"),
         (1, "味道很好", "positive"),
         (2, "太差了", "negative"),
+        (None, None, None),
+        (4, "=1", None),
+        (5, "好吃", "positive"),
     ]
+
+
+def test_a_spreadsheet_that_the_service_refuses_is_said_to_be(visit: Open, tmp_path: Path) -> None:
+    page = visit()
+    page.refusals_expected = True
+    page.answer_file(make_book(tmp_path / "a.xlsx", [["text", "text"], ["good", "bad"]]))
+    page.button("Download the file with the answers").click()
+    expect(page.find(".job .problem")).to_contain_text("there are 2 columns 'text'")
+    expect(page.button("Download the file with the answers")).to_be_enabled()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_cells_of_a_spreadsheet_are_read_as_texts(
+    visit: Open, tmp_path: Path, streamed: bool
+) -> None:
+    rows: list[list[Any]] = [["a", None, "c"], [1.5, "=2+2", "x <&> \n 😀"], [True, "y"], []]
+    path = make_book(tmp_path / "a.xlsx", [*rows, ["=1", None, "z"]], streamed=streamed)
+    found = visit().run_module(
+        "workbook",
+        "const book = await module.openWorkbook(new Uint8Array(argument));"
+        "const cells = (row) => book.names.map((_, column) => book.cell(row, column));"
+        "return [book.names, ...Array.from({ length: book.length }, (_, row) => cells(row))];",
+        list(path.read_bytes()),
+    )
+    assert found == [["a", "c"], ["1.5", "x <&> \n 😀"], ["1", ""], ["", ""], ["", "z"]]
 
 
 def test_a_long_row_is_refused_alone(visit: Open, tmp_path: Path) -> None:
@@ -286,6 +337,9 @@ def test_a_long_row_is_refused_alone(visit: Open, tmp_path: Path) -> None:
     page.refusals_expected = True
     rows = "text\nLovely\n" + "long " * 30_000 + "\n太差了\n"
     page.answer_file(write(tmp_path / "a.csv", rows))
+    shown = page.find("tbody tr").nth(1).bounding_box()
+    assert shown
+    assert shown["height"] < 300
     _, first, long, last = page.download().path().read_text().splitlines()
     assert first.startswith("Lovely,positive,")
     assert ',,,,,,"the text has 150000 characters, the limit is 131072' in long

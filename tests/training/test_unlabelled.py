@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from service.bundle import sha256
+from tests.training.samples import data_set
+from training.config import TextSource
+from training.errors import DataError
+from training.unlabelled import UnlabelledSet, describe_unlabelled, load_unlabelled
+
+SETS = [
+    data_set(
+        "s",
+        ("negative", "positive"),
+        train=[("in train", "positive")],
+        dev=[("in dev", "positive")],
+        test=[("in test", "negative")],
+    )
+]
+
+
+def load(folder: Path, *names: str) -> list[UnlabelledSet]:
+    return load_unlabelled([TextSource(file=name) for name in names], folder, SETS)
+
+
+def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\none\ntwo\n")
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"text\tother\nthree\t1\n"))
+    (tmp_path / "c.jsonl").write_text('{"text": "four"}\n{"other": 1}\n')
+    pd.DataFrame({"text": ["five"]}).to_parquet(tmp_path / "d.parquet")
+    found = load(tmp_path, "a.csv", "b.tsv.gz", "c.jsonl", "d.parquet")
+    assert [each.texts for each in found] == [("one", "two"), ("three",), ("four",), ("five",)]
+    assert found[2].dropped == {"without text": 1}
+    assert found[0].hash == sha256(b"text\none\ntwo\n")
+
+
+def test_texts_of_the_data_sets_and_of_earlier_files_are_dropped_and_counted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.csv").write_text("text\nnew\nin train\nin dev\nin test\nnew\n")
+    (tmp_path / "b.csv").write_text("text\nnew\nnewer\n")
+    found = load(tmp_path, "a.csv", "b.csv")
+    assert [each.texts for each in found] == [("new",), ("newer",)]
+    assert list(describe_unlabelled(found)) == [
+        "a.csv: 1 unlabelled; dropped: 2 repeated, 2 also in dev or test",
+        "b.csv: 1 unlabelled; dropped: 1 repeated",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("review\ngood\n", r"no column 'text' \(see text_column\); it has \['review'\]"),
+        ("text\nin dev\n", "no text is left to learn from"),
+        ("text,other\n,1\n", "holds no text"),
+    ],
+)
+def test_a_file_without_texts_to_learn_from_is_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(DataError, match=f"a.csv: .*{message}"):
+        load(tmp_path, "a.csv")

@@ -1,0 +1,199 @@
+"""Who a network can learn from: bundles, and sequence classifiers of Hugging Face transformers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from tqdm import tqdm
+
+from service.bundle import MANIFEST_FILE, sha256
+from service.engine import Float32
+from service.model import open_model
+from service.postprocess import Float64
+from training.batching import Int
+from training.distillation_config import TeacherConfig
+from training.errors import ConfigError
+from training.evaluate import logits_of
+from training.metrics import Bool
+
+TEXTS_A_CALL = 2048
+TEXTS_A_BATCH = 32
+LONGEST = 512
+"""Tokens that a transformer reads of a text, where its tokenizer names no limit."""
+
+
+class Classifier(Protocol):
+    """What knows labels of its own and gives logits for them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    @property
+    def identity(self) -> str:
+        """Changes with its weights."""
+
+    def logits(self, texts: Sequence[str]) -> Float64:
+        """Logits (N, L) over its own labels, calibrated where it can be."""
+
+
+class Teacher:
+    """A classifier that speaks the labels of a run.
+
+    Raises ConfigError for a label of it that maps to none of the run's, and where it says
+    fewer than two of them.
+    """
+
+    def __init__(self, classifier: Classifier, config: TeacherConfig, labels: Sequence[str]):
+        self.name, self.language = classifier.name, config.language
+        self._classifier = classifier
+        self._column_of = _columns(classifier, config, labels)
+        self.says: Bool = np.isin(np.arange(len(labels)), self._column_of)
+        """(C,), True for the labels of the run that it knows."""
+        self.identity = [classifier.identity, self._column_of.tolist(), self.language]
+        """Changes with what it would say."""
+
+    def scores(self, texts: Sequence[str]) -> Float64:
+        """Log-probabilities (N, C), up to a constant per text; -inf for what it cannot say."""
+        scores = np.full((len(texts), len(self.says)), -np.inf)
+        bar = tqdm(total=len(texts), desc=f"asking {self.name}", unit="text", mininterval=0.5)
+        with bar:
+            for start in range(0, len(texts), TEXTS_A_CALL):
+                window = texts[start : start + TEXTS_A_CALL]
+                logits = self._classifier.logits(window)
+                for column in np.flatnonzero(self.says):
+                    same = logits[:, self._column_of == column]
+                    scores[start : start + len(window), column] = logsumexp(same, axis=1)
+                bar.update(len(window))
+        return scores
+
+
+def open_teachers(
+    configs: Sequence[TeacherConfig], labels: Sequence[str], device: torch.device
+) -> list[Teacher]:
+    """The teachers of a run that has these labels.
+
+    Raises BundleError for a bundle that cannot be trusted, and ConfigError for a model that
+    cannot be loaded or is no trained classifier, for labels that do not fit, and, naming the
+    extra, where transformers is not installed.
+    """
+    return [Teacher(_open(config, device), config, labels) for config in configs]
+
+
+def _open(config: TeacherConfig, device: torch.device) -> Classifier:
+    if config.bundle is not None:
+        return _Bundle(Path(config.bundle))
+    return _HuggingFace(str(config.hugging_face), device)
+
+
+def _columns(classifier: Classifier, config: TeacherConfig, labels: Sequence[str]) -> Int:
+    """The index (L,) of the run's label that each label of a classifier means; -1 if left out."""
+    known = {label.casefold(): index for index, label in enumerate(labels)}
+    unknown = {*config.rename_labels, *config.leave_out} - set(classifier.labels)
+    if unknown:
+        raise ConfigError(
+            f"teacher {classifier.name}: has no label {min(unknown)!r}, but "
+            f"{list(classifier.labels)}"
+        )
+    columns: list[int] = []
+    for label in classifier.labels:
+        meant = config.rename_labels.get(label, label)
+        if label in config.leave_out:
+            columns.append(-1)
+        elif meant.casefold() in known:
+            columns.append(known[meant.casefold()])
+        else:
+            raise ConfigError(
+                f"teacher {classifier.name}: its label {meant!r} is none of the run's "
+                f"{list(labels)}; say with rename_labels which it is, or leave_out"
+            )
+    if len({*columns} - {-1}) < 2:
+        raise ConfigError(f"teacher {classifier.name}: says fewer than two of {list(labels)}")
+    return np.array(columns, dtype=np.int64)
+
+
+class _Bundle:
+    """A bundle, answering with the calibration of its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = open_model(folder, threads=os.cpu_count() or 1)
+        self.name = str(folder)
+        self.labels = self._model.manifest.labels
+        self.identity = sha256((folder / MANIFEST_FILE).read_bytes())  # it holds all hashes
+
+    def logits(self, texts: Sequence[str]) -> Float64:
+        logits = logits_of(self._model, texts).astype(np.float64)
+        calibrated: Float64 = logits / self._model.manifest.temperature
+        return calibrated
+
+
+class _HuggingFace:
+    """A sequence classifier of transformers, from the hub or a folder."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.name, self._device = name, device
+        transformers = _import_transformers()
+        # A name that is no folder is looked for on the hub, unless HF_HUB_OFFLINE forbids it.
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+            model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
+                name, output_loading_info=True
+            )
+        except (ImportError, OSError, ValueError) as error:
+            raise ConfigError(f"teacher {name}: {str(error).strip().splitlines()[0]}") from error
+        if missing := sorted(report["missing_keys"]):
+            raise ConfigError(f"teacher {name}: is no trained classifier, it lacks {missing[0]}")
+        self._model = model.eval().to(device)
+        names: Mapping[int, str] = model.config.id2label
+        self.labels = [names[index] for index in range(len(names))]
+        self.identity = _digest(model, self._tokenizer)
+        self._max_tokens = min(self._tokenizer.model_max_length, LONGEST)
+
+    def logits(self, texts: Sequence[str]) -> Float64:
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        logits = np.empty((len(texts), len(self.labels)))
+        for start in range(0, len(order), TEXTS_A_BATCH):
+            rows = order[start : start + TEXTS_A_BATCH]
+            logits[rows] = self._run([texts[row] for row in rows])
+        return logits
+
+    @torch.inference_mode()
+    def _run(self, texts: list[str]) -> Float32:
+        encoded = self._tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=self._max_tokens,
+            return_tensors="pt",
+        ).to(self._device)
+        logits: Float32 = self._model(**encoded).logits.float().cpu().numpy()
+        return logits
+
+
+def _digest(model: Any, tokenizer: Any) -> str:
+    """Of weights and vocabulary: a folder or a branch of the hub may change under its name."""
+    weights = [
+        f"{name} {sha256(tensor.float().cpu().numpy().tobytes())}"
+        for name, tensor in sorted(model.state_dict().items())
+    ]
+    words = sha256(repr(sorted(tokenizer.get_vocab().items())).encode("utf-8", "surrogatepass"))
+    return sha256("\n".join([*weights, words]).encode())
+
+
+def _import_transformers() -> Any:
+    try:
+        return import_module("transformers")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "a teacher named by hugging_face needs the extra `teachers` "
+            f"(pip install '.[teachers]'): no module {error.name}"
+        ) from error
