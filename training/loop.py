@@ -82,6 +82,7 @@ class Loop(ABC, Generic[Network]):
         self._seed, self._fingerprint = seed, fingerprint
         self._bf16 = takes_bf16(config.precision, world.device)
         self._model = model.to(world.device)
+        self._parallel: nn.Module = self._model
         self._average = AveragedModel(
             self._model, multi_avg_fn=moving_average(config.average_decay)
         )
@@ -209,7 +210,6 @@ class Loop(ABC, Generic[Network]):
         for group in self._groups:
             for parameter in group.parameters:
                 parameter.requires_grad_(group in learning)
-        self._parallel: nn.Module = self._model
         if self._world.size > 1:  # anew, for it knows the parameters that learnt when it was made
             self._parallel = DistributedDataParallel(self._model)
 
