@@ -92,8 +92,9 @@ def add_ngrams(run: RunConfig, prepared: Prepared, model: Classifier, folder: Pa
     else:
         ngrams = fit_ngrams(run.ngrams, train, vocab_size, run.seed)
         save_atomically(ngrams.state_dict(), path)
+    whole = replace(run.training, max_tokens=run.max_tokens)
     own, other = (
-        network_logits(part, dev.store, classes, run.training, torch.device("cpu"))
+        network_logits(part, dev.store, classes, whole, torch.device("cpu"))
         for part in (model.cpu(), ngrams)
     )
     share = fit_share(own, other, dev)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from service.engine import Float32
-from training.batching import TokenStore, collate, cropped_lengths, exact_length_batches
+from training.batching import TokenStore, collate, exact_length_batches
 from training.config import TrainingConfig
 
 TEXTS_A_BATCH = 1024
@@ -17,9 +17,12 @@ TEXTS_A_BATCH = 1024
 def network_logits(
     model: nn.Module, store: TokenStore, classes: int, config: TrainingConfig, device: torch.device
 ) -> Float32:
-    """Logits (N, C); all 0 for a text without a token. Leaves the model in evaluation mode."""
+    """Logits (N, C) of texts read whole, up to `config.max_tokens`; 0 for one without a token.
+
+    Leaves the model in evaluation mode.
+    """
     logits = np.zeros((len(store), classes), dtype=np.float32)
-    lengths = cropped_lengths(store.lengths, config.max_tokens)
+    lengths = np.minimum(store.lengths, config.max_tokens)
     model.eval()
     for batch in exact_length_batches(lengths, config.batch_tokens, TEXTS_A_BATCH):
         ids = torch.from_numpy(collate(store, batch)).to(device)
