@@ -51,7 +51,7 @@ class Direction:
     """What each unit adds to the winning logit, above the mean of all logits: (H,).
 
     Its hidden states times the logit's gradient by them. For last, max and mean pooling
-    these and the bias sum to the logit; attention is taken to first order.
+    these, the bias and the n-grams sum to the logit; attention is taken to first order.
     """
 
     def strongest(self, count: int) -> list[int]:
