@@ -34,7 +34,7 @@ FLOORS = {
 
 # Aims that this bundle misses (89.4 and 92.97, see its model card). Strict: who reaches one is
 # told to take it out of here.
-MISSED = {"chnsenticorp", "online_shopping"}
+MISSED = {"chnsenticorp"}
 
 TEXTS = (
     "The first half drags, but the last twenty minutes are worth the ticket.",
