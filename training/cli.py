@@ -19,7 +19,7 @@ from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
 from training.contrast import probe as probe_model
 from training.datasets import describe
 from training.distance import measure_reach, reach_markdown
-from training.distributed import world
+from training.distributed import World, world
 from training.errors import TrainingError
 from training.evaluate import Served, scored_split
 from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
@@ -83,9 +83,8 @@ def train(
     folder = _folder(run, output)
     check_can_pack(models / run.name, replace)
     with world() as here:
-        if fresh and here.leads:
-            discard(folder)
-        here.wait()
+        if fresh:
+            _discard(folder, here)
         trained = train_model(run, data, folder, here)
         leads = here.leads
     if leads:
@@ -258,9 +257,8 @@ def pretrain(
     run = _read(run_file, settings)
     folder = _folder(run, output)
     with world() as here:
-        if fresh and here.leads:
-            discard(folder / PRETRAINING_FOLDER)
-        here.wait()
+        if fresh:
+            _discard(folder / PRETRAINING_FOLDER, here)
         own = pretrain_model(run, prepare(run, data, folder, here), folder, here)
         leads = here.leads
     if leads:
@@ -326,6 +324,13 @@ def _pairs(settings: list[str] | None) -> dict[str, str]:
 
 def _folder(run: RunConfig, output: Path | None) -> Path:
     return output or Path("runs") / run.name
+
+
+def _discard(folder: Path, here: World) -> None:
+    """What an earlier run left in the folder, before any process looks for it."""
+    if here.leads:
+        discard(folder)
+    here.wait()
 
 
 def _pack(run: RunConfig, trained: Trained, models: Path, replace: bool) -> None:

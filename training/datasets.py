@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -250,19 +250,25 @@ def _cells(frame: pd.DataFrame, column: str, origin: str, setting: str = "") -> 
 
 def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
     """Drop rows that lack something, counting each reason."""
-    kept: list[int] = []
-    for index, (text, label) in enumerate(zip(rows.texts, rows.labels, strict=True)):
-        reason = (
-            "without text" if not text.strip()
-            else "without label" if not label
-            else "not Unicode" if not is_unicode(text)
-            else None
-        )  # fmt: skip
+    reasons = (
+        "without text" if not text.strip()
+        else "without label" if not label
+        else "not Unicode" if not is_unicode(text)
+        else None
+        for text, label in zip(rows.texts, rows.labels, strict=True)
+    )  # fmt: skip
+    return rows.take(kept(reasons, dropped))
+
+
+def kept(reasons: Iterable[str | None], dropped: Counter[str]) -> list[int]:
+    """Which rows there is no reason to drop; the others are counted by theirs."""
+    indices: list[int] = []
+    for index, reason in enumerate(reasons):
         if reason:
             dropped[reason] += 1
         else:
-            kept.append(index)
-    return rows.take(kept)
+            indices.append(index)
+    return indices
 
 
 def is_unicode(text: str) -> bool:
@@ -279,21 +285,19 @@ def _learnable(rows: Rows, held_out: set[str], dropped: Counter[str]) -> Rows:
     says: dict[str, set[str]] = {}
     for text, label in zip(rows.texts, rows.labels, strict=True):
         says.setdefault(text, set()).add(label)
-    seen: set[str] = set()
-    kept: list[int] = []
-    for index, text in enumerate(rows.texts):
-        reason = (
-            "also in dev or test" if text in held_out
-            else "labelled in two ways" if len(says[text]) > 1
-            else "repeated" if text in seen
-            else None
-        )  # fmt: skip
-        if reason:
-            dropped[reason] += 1
-        else:
+
+    def reasons() -> Iterator[str | None]:
+        seen: set[str] = set()
+        for text in rows.texts:
+            yield (
+                "also in dev or test" if text in held_out
+                else "labelled in two ways" if len(says[text]) > 1
+                else "repeated" if text in seen
+                else None
+            )  # fmt: skip
             seen.add(text)
-            kept.append(index)
-    return rows.take(kept)
+
+    return rows.take(kept(reasons(), dropped))
 
 
 def _hold_out(train: Rows, source: DataSource, seed: int) -> tuple[Rows, Rows]:

@@ -79,10 +79,7 @@ def add_ngrams(run: RunConfig, prepared: Prepared, model: Classifier, folder: Pa
     """Add the n-grams to a fitted network, by the share that dev wants; kept in `folder`."""
     assert run.ngrams is not None
     tokenizer = Tokenizer(prepared.tokenizer)
-    train, dev = (
-        encode_corpus(prepared.data_sets, split, prepared.labels, tokenizer)
-        for split in ("train", "dev")
-    )
+    dev = encode_corpus(prepared.data_sets, "dev", prepared.labels, tokenizer)
     vocab_size, classes = model.embedding.num_embeddings, len(prepared.labels)
     key = digest(fingerprint(run, prepared), run_as_dict(run)["ngrams"])
     path = folder / f"{key[:12]}.{NGRAMS_FILE}"
@@ -90,6 +87,7 @@ def add_ngrams(run: RunConfig, prepared: Prepared, model: Classifier, folder: Pa
         ngrams = NGrams(vocab_size, run.ngrams.buckets, classes)
         ngrams.load_state_dict(load(path))
     else:
+        train = encode_corpus(prepared.data_sets, "train", prepared.labels, tokenizer)
         ngrams = fit_ngrams(run.ngrams, train, vocab_size, run.seed)
         save_atomically(ngrams.state_dict(), path)
     whole = replace(run.training, max_tokens=run.max_tokens)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import TextSource
-from training.datasets import DataSet, is_unicode, text_cells
+from training.datasets import DataSet, is_unicode, kept, text_cells
 from training.errors import DataError
 from training.files import read_file
 
@@ -52,21 +52,21 @@ def describe_unlabelled(sets: Sequence[UnlabelledSet]) -> Iterator[str]:
 def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) -> UnlabelledSet:
     """Read one file; `seen` grows by its texts."""
     frame, digest = read_file(path)
-    dropped: Counter[str] = Counter()
-    kept: list[str] = []
-    for text in text_cells(frame, source.text_column, str(path)):
-        reason = (
-            "without text" if not text.strip()
-            else "not Unicode" if not is_unicode(text)
-            else "also in dev or test" if text in held_out
-            else "repeated" if text in seen
-            else None
-        )  # fmt: skip
-        if reason:
-            dropped[reason] += 1
-        else:
+    texts = text_cells(frame, source.text_column, str(path))
+
+    def reasons() -> Iterator[str | None]:
+        for text in texts:
+            yield (
+                "without text" if not text.strip()
+                else "not Unicode" if not is_unicode(text)
+                else "also in dev or test" if text in held_out
+                else "repeated" if text in seen
+                else None
+            )  # fmt: skip
             seen.add(text)
-            kept.append(text)
-    if not kept:
+
+    dropped: Counter[str] = Counter()
+    learnt = tuple(texts[index] for index in kept(reasons(), dropped))
+    if not learnt:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
-    return UnlabelledSet(source, tuple(kept), dict(dropped), digest)
+    return UnlabelledSet(source, learnt, dict(dropped), digest)
