@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from service import __version__, openapi
 from service.catalog import open_models
+from service.express import Express
 from service.heartbeat import Heartbeats, keep_watch
 from service.logs import AccessLog
 from service.metrics import Metrics
@@ -21,7 +22,6 @@ from service.model import Model
 from service.pipeline import open_pipeline
 from service.routes import analyze, files, huggingface, oip, ops, page, predict, stream
 from service.routes.errors import install_error_handlers
-from service.routes.lean import Shortcut
 from service.settings import Settings
 from service.telemetry import Observed, Telemetry, note_models, watch_queues
 from service.tracing import FRAMEWORK_TELEMETRY, open_tracer
@@ -88,9 +88,10 @@ def create_app(
     build_framework = app.build_middleware_stack
 
     def build_stack() -> ASGIApp:
-        shortcut = Shortcut(build_framework(), [*predict.router.routes, *analyze.router.routes])
-        limited = BodyLimit(shortcut, rule, special)
-        return Observed(DefectNet(limited), telemetry)
+        limited = BodyLimit(build_framework(), rule, special)
+        observed = Observed(DefectNet(limited), telemetry)
+        lean = [*predict.router.routes, *analyze.router.routes]
+        return Express(observed, lean, telemetry, settings.max_body_bytes)
 
     # Around the framework's own layers, where `add_middleware` puts them within.
     app.build_middleware_stack = build_stack  # type: ignore[method-assign]

@@ -73,10 +73,7 @@ class BodyLimit:
 
 
 class DefectNet:
-    """Answers 500 for an exception that nothing else caught, and logs where it arose.
-
-    The exception's message is kept out of the log and of the answer: it may quote a text.
-    """
+    """Answers 500 for an exception that nothing else caught, and logs where it arose."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -95,9 +92,21 @@ class DefectNet:
         try:
             await self._app(scope, receive, send_and_note)
         except Exception as error:
-            _log_defect(scope, error)
+            response = answer_defect(scope, error)
             if not started:
-                await _internal_error(scope)(scope, receive, send)
+                await response(scope, receive, send)
+
+
+def answer_defect(scope: Scope, error: Exception) -> Response:
+    """The answer 500 for an exception that nothing else knows, which is logged where it arose.
+
+    The exception's message is kept out of the log and of the answer: it may quote a text.
+    """
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error(
+        "%s %s failed with %s\n%s", scope["method"], scope["path"], type(error).__name__, frames
+    )
+    return error_response(scope, InternalError("a defect of the service; it has been logged"))
 
 
 def _content_length(scope: Scope) -> int:
@@ -105,14 +114,3 @@ def _content_length(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0
-
-
-def _internal_error(scope: Scope) -> Response:
-    return error_response(scope, InternalError("a defect of the service; it has been logged"))
-
-
-def _log_defect(scope: Scope, error: Exception) -> None:
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error(
-        "%s %s failed with %s\n%s", scope["method"], scope["path"], type(error).__name__, frames
-    )

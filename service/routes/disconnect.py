@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 T = TypeVar("T")
 
-WATCH_AFTER_S = 0.01
+WATCH_AFTER_S = 0.05
 """What is answered sooner costs less than watching whether its client stays."""
 
 

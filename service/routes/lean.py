@@ -1,8 +1,8 @@
-"""A shorter way for the requests that matter."""
+"""Routes of one JSON body, called past the framework's dependencies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -10,13 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import MalformedBody
 from service.jsonlines import parse_json
 from service.routes.bodies import require_json
-from service.routes.errors import answer_error
 
 
 class LeanRoute(APIRoute):
@@ -41,36 +38,6 @@ class LeanRoute(APIRoute):
             return response
 
         return handle
-
-
-class Shortcut:
-    """Pure ASGI: the lean routes, found by one look-up; all else goes to the framework.
-
-    The framework's own layers and its search among all routes take as long as a short run
-    of the model. A path with a prefix (`root_path`) takes the long way, to the same answer.
-    """
-
-    def __init__(self, framework: ASGIApp, routes: Iterable[BaseRoute]) -> None:
-        self._framework = framework
-        self._handlers = {
-            (method, route.path): (route, route.get_route_handler())
-            for route in routes
-            if isinstance(route, LeanRoute)
-            for method in route.methods or ()
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope["type"] == "http" and self._handlers.get((scope["method"], scope["path"]))
-        if not found:
-            await self._framework(scope, receive, send)
-            return
-        scope["route"], handle = found
-        request = Request(scope, receive, send)
-        try:
-            response = await handle(request)
-        except Exception as error:
-            response = await answer_error(request, error)
-        await response(scope, receive, send)
 
 
 async def _read_body(request: Request) -> bytes:
