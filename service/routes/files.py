@@ -35,7 +35,12 @@ CONTENT: dict[str, Any] = {
     media_type: {"schema": BINARY if "sheet" in media_type else {"type": "string"}}
     for media_type in MEDIA_TYPES
 }
-FORM = {"type": "object", "properties": {"file": BINARY}, "required": ["file"]}
+FORM = {
+    "type": "object",
+    "properties": {"file": BINARY},
+    "required": ["file"],
+    "additionalProperties": False,
+}
 TAKEN = {
     **CONTENT,
     "text/csv": {**CONTENT["text/csv"], "examples": FILE_EXAMPLES},
@@ -60,7 +65,7 @@ async def predict_file(
     upload: Annotated[Upload, Depends(receive_upload)],
     pipeline: PipelineStage,
 ) -> Response:
-    """Send CSV, TSV, JSON lines or XLSX, as the body or as `file` of a form.
+    """Send CSV, TSV, JSON lines or XLSX, as the body or as `file` of a form that has nothing else.
 
     The answer is the same file, row by row, with the answers in added columns and everything
     else as it was. A row that cannot be answered has the reason in the column `error`.

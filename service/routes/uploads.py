@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service.errors import InvalidInput, MalformedBody, Unavailable
 from service.routes.bodies import MULTIPART, find_format, read_media_type
+from service.routes.errors import MAX_PARAM_CHARS
 from service.tables import MEDIA_TYPES, SUFFIXES, Format
 
 IN_MEMORY_BYTES = 1_048_576  # what is beyond goes to the temporary folder
@@ -63,6 +64,9 @@ async def _read_form(request: Request) -> AsyncIterator[Upload]:
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             raise InvalidInput("the form has no file of this name", "file")
+        if others := [name for name in form if name != "file"]:
+            reason = "the form takes only `file`; options go in the query"
+            raise InvalidInput(reason, others[0][:MAX_PARAM_CHARS])
         yield Upload(upload.file, _find_format(upload), upload.filename or None)
     finally:
         await form.close()

@@ -104,6 +104,14 @@ def test_the_columns_that_there_are_are_named(client: TestClient) -> None:
     assert error["message"] == "there is no column 'text'; the file has: id, review"
 
 
+def test_an_option_in_the_form_is_refused(client: TestClient) -> None:
+    files = {"file": ("reviews.csv", b"review\ngood\n")}
+    refused = client.post("/predict/file", files=files, data={"column": "review"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["param"] == "column"
+    assert "query" in refused.json()["error"]["message"]
+
+
 def test_a_form_without_a_file_is_refused(client: TestClient) -> None:
     answer = client.post(PATH, files={"upload": ("a.csv", b"review\nx\n")})
     assert answer.json()["error"]["param"] == "file"
