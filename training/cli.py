@@ -61,7 +61,11 @@ Replace = Annotated[bool, typer.Option("--replace", help="Replace a bundle of th
 Fresh = Annotated[bool, typer.Option("--fresh", help="Discard an earlier checkpoint.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a field of the run.", metavar="FIELD=VALUE"),
+    typer.Option(
+        "--set",
+        help="Change a field of the run; without a value, leave it out.",
+        metavar="FIELD=VALUE",
+    ),
 ]
 
 BundleFolder = Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="BUNDLE")]
@@ -319,6 +323,8 @@ def _read(run_file: Path, settings: list[str] | None) -> RunConfig:
 
 def _pairs(settings: list[str] | None) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings or []]
+    if bare := [name for name, equals, _ in pairs if not equals]:
+        raise typer.BadParameter(f"--set {bare[0]}: say FIELD=VALUE, or FIELD= to leave it out")
     return {name: value for name, _, value in pairs}
 
 

@@ -117,6 +117,8 @@ class ModelConfig:
 class NGramConfig:
     """The linear model over pieces and pairs of pieces that is added to the network."""
 
+    characters: bool = False
+    """Whether n-grams of one to three characters count too, which tell more in Chinese."""
     buckets: Positive = 500_000
     """Rows of weights that all pairs share by a hash."""
     passes: Positive = 4
@@ -279,7 +281,7 @@ _RUN: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
 def read_run(path: Path, overrides: Mapping[str, str] | None = None) -> RunConfig:
     """Read a run file; `overrides` maps dotted fields (`training.passes`) to TOML values.
 
-    Raises ConfigError naming the field.
+    An empty one leaves the field out. Raises ConfigError naming the field.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -311,7 +313,7 @@ def run_as_dict(run: RunConfig) -> dict[str, Any]:
 
 def _override(table: dict[str, Any], dotted: str, toml: str) -> None:
     try:
-        value = tomllib.loads(f"value = {toml}")["value"]
+        value = tomllib.loads(f"value = {toml}")["value"] if toml else None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"--set {dotted}: {toml!r} is not a TOML value (a string needs quotes)"
@@ -321,4 +323,7 @@ def _override(table: dict[str, Any], dotted: str, toml: str) -> None:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {dotted}: {parent} is not a table")
-    table[last] = value
+    if value is None:
+        table.pop(last, None)
+    else:
+        table[last] = value

@@ -89,7 +89,10 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
 def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
-    taught = [settings["distillation"], prepared.taught.digest] if prepared.taught else []
+    taught: list[object] = []
+    if run.distillation and prepared.taught:  # by whom says the digest, wherever they lie
+        how = {name: settings["distillation"][name] for name in ("temperature", "hard_weight")}
+        taught = [how, prepared.taught.digest]
     return digest(
         [
             *(_without_what_is_off(settings[table]) for table in ("model", "training")),

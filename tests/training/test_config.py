@@ -120,11 +120,19 @@ def test_settings_change_fields_and_make_tables(tmp_path: Path) -> None:
     assert run.model.pooling == ("last",)
 
 
+def test_a_setting_without_a_value_leaves_the_field_out(tmp_path: Path) -> None:
+    path = write_project(tmp_path, training="passes = 2")
+    path.write_text(path.read_text() + "\n[ngrams]\nbuckets = 7\n")
+    run = read_run(path, {"training.passes": "", "ngrams": "", "distillation": ""})
+    assert run.training.passes == parse_run(MINIMAL).training.passes
+    assert run.ngrams is None
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
         ("model.cell", "gru", "--set model.cell: 'gru' is not a TOML value"),
-        ("model.cell", "", "--set model.cell: '' is not a TOML value"),
+        ("name", "", "name: Field required"),
         ("name.first", "1", "--set name.first: name is not a table"),
         ("model.size", "1", "model.size: "),
     ],
