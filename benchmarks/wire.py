@@ -18,12 +18,12 @@ class Wire(asyncio.Transport):
     `state` is what the application's lifespan yields. To be made where an event loop runs.
     """
 
-    def __init__(self, app: App, state: dict[str, Any]) -> None:
+    def __init__(self, app: App, state: dict[str, Any], root_path: str = "") -> None:
         super().__init__({"sockname": ("127.0.0.1", 8000), "peername": ("127.0.0.1", 40_000)})
         self.written: list[bytes] = []
         self.closed = False
         self._news = asyncio.Event()
-        loaded = Config(app, access_log=False, lifespan="off", ws="none")
+        loaded = Config(app, access_log=False, lifespan="off", ws="none", root_path=root_path)
         loaded.load()
         server = ServerState()
         server.default_headers = [(b"server", b"uvicorn")]

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from service.middleware import answer_defect
 from service.records import current_record
-from service.routes.errors import answer_error
+from service.routes.errors import answer_error, local_path
 from service.routes.lean import LeanRoute
 from service.telemetry import REQUEST_ID, Telemetry
 
@@ -25,7 +25,7 @@ class Express:
     The layers of the application, and the messages they pass on to each other, take as long as
     a short run of the model. All that they would do for such a request is done here at once,
     with the same handlers. Whatever else comes takes the way through `app`, to the same answer:
-    longer bodies, a path with a prefix (`root_path`), another server than uvicorn on httptools.
+    bodies that come in parts, other routes, another server than uvicorn on httptools.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Express:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope["type"] == "http" and self._handlers.get((scope["method"], scope["path"]))
+        found = scope["type"] == "http" and self._handlers.get((scope["method"], local_path(scope)))
         cycle = getattr(send, "__self__", None)
         if found and isinstance(cycle, RequestResponseCycle) and self._is_here(cycle):
             scope["route"], handle = found

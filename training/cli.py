@@ -20,7 +20,7 @@ from training.contrast import probe as probe_model
 from training.datasets import describe
 from training.distance import measure_reach, reach_markdown
 from training.distributed import World, world
-from training.errors import TrainingError
+from training.errors import ConfigError, TrainingError
 from training.evaluate import Served, scored_split
 from training.evaluation_report import REPORT_FILE, side_by_side_markdown, write_report
 from training.fitting import Trained
@@ -324,7 +324,7 @@ def _read(run_file: Path, settings: list[str] | None) -> RunConfig:
 def _pairs(settings: list[str] | None) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings or []]
     if bare := [name for name, equals, _ in pairs if not equals]:
-        raise typer.BadParameter(f"--set {bare[0]}: say FIELD=VALUE, or FIELD= to leave it out")
+        raise ConfigError(f"--set {bare[0]}: say FIELD=VALUE, or FIELD= to leave it out")
     return {name: value for name, _, value in pairs}
 
 

@@ -113,6 +113,15 @@ async def test_a_body_over_the_limit_takes_the_long_way(wire: Wire) -> None:
     assert str(MAX_BODY_BYTES) in answer["error"]["message"]
 
 
+async def test_a_proxys_prefix_does_not_matter(model: Model) -> None:
+    app = create_app(Settings(processes=1), {"default": model})
+    async with app.router.lifespan_context(app) as state:
+        wire = Wire(app, dict(state or {}), root_path="/behind/a/proxy")
+        pieces, status, _, _ = await ask(wire, REQUEST)
+        wire.hang_up()
+    assert (pieces, status) == (EXPRESS, 200)
+
+
 async def test_other_routes_take_the_long_way(wire: Wire) -> None:
     pieces, status, _, _ = await ask(wire, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
     assert (pieces, status) == (LONG, 200)

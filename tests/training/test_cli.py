@@ -256,7 +256,7 @@ def test_a_bundle_in_the_way_is_found_before_training(run: Run, tmp_path: Path) 
         (("model.proj_size=8",), "model: Value error, proj_size must be smaller than hidden_size"),
         (("model.cell=gru",), "--set model.cell: 'gru' is not a TOML value"),
         (("model.cell='cnn'",), "model.cell"),
-        (("nonsense",), "--set nonsense"),
+        (("nonsense",), "--set nonsense: say FIELD=VALUE, or FIELD= to leave it out"),
         (("labels=['negative', 'neutral', 'positive']",), "no train row has the label 'neutral'"),
     ],
 )
