@@ -117,8 +117,6 @@ class ModelConfig:
 class NGramConfig:
     """The linear model over pieces and pairs of pieces that is added to the network."""
 
-    characters: bool = False
-    """Whether n-grams of one to three characters count too, which tell more in Chinese."""
     buckets: Positive = 500_000
     """Rows of weights that all pairs share by a hash."""
     passes: Positive = 4

@@ -22,7 +22,7 @@ from training.config import ModelConfig
 from training.errors import ExportError
 from training.graph import Graph
 from training.model import Classifier
-from training.ngrams import MIXER, PRIME, NGrams
+from training.ngrams import BOTH, LEFT, PRIME, NGrams
 from training.pooling import NEVER
 from training.recurrent import add_encoder, read_encoder
 
@@ -122,37 +122,24 @@ def _add_ngrams(graph: Graph, ngrams: NGrams, mask: str, spec: OnnxSpec) -> str:
     ids = graph.add("Cast", [graph.add("Transpose", [spec.ids], perm=[1, 0])], to=TensorProto.INT64)
     left = graph.add("Slice", [ids, start, last, time_axis])  # (T - 1, B)
     right = graph.add("Slice", [ids, second, end, time_axis])
-    lefts, rights = (
-        graph.add("Cast", [graph.add("Gather", [side, ids], axis=1)], to=TensorProto.INT64)
-        for side, ids in (
-            (graph.weight("ngrams.lefts", ngrams.lefts.int()), left),
-            (graph.weight("ngrams.rights", ngrams.rights.int()), right),
-        )
-    )  # (N, T - 1, B)
     prime = graph.integers("prime", PRIME)
-    mixed = graph.add("Mod", [graph.add("Add", [lefts, rights]), prime])
-    mixed = graph.add("Mul", [mixed, graph.integers("mixer", MIXER)])
+    mixed = graph.add("Mul", [left, graph.integers("left", LEFT)])
+    mixed = graph.add("Mod", [graph.add("Add", [mixed, right]), prime])
+    mixed = graph.add("Mul", [mixed, graph.integers("both", BOTH)])
     mixed = graph.add(
         "Mod", [graph.add("Mod", [mixed, prime]), graph.integers("buckets", ngrams.buckets)]
     )
     pairs = graph.add("Add", [mixed, graph.integers("vocab_size", ngrams.vocab_size)])
 
-    def total(rows: str, within: str, axes: str) -> str:
+    def total(rows: str, within: str) -> str:
         weights = graph.add("Cast", [graph.add("Gather", [table, rows])], to=TensorProto.FLOAT)
         nothing = graph.constant("nothing", np.array(0, dtype=np.float32))
-        counted = graph.add("Where", [within, weights, nothing])  # (T, B, C), of pairs (N, T, B, C)
-        return graph.add("ReduceSum", [counted, axes], keepdims=0)
+        counted = graph.add("Where", [within, weights, nothing])  # (T, B, C)
+        return graph.add("ReduceSum", [counted, time_axis], keepdims=0)
 
     both = graph.add(
         "Add",
-        [
-            total(ids, mask, time_axis),
-            total(
-                pairs,
-                graph.add("Slice", [mask, second, end, time_axis]),
-                graph.integers("ngrams.pair_axes", 0, 1),
-            ),
-        ],
+        [total(ids, mask), total(pairs, graph.add("Slice", [mask, second, end, time_axis]))],
     )
     lengths = graph.add("Cast", [spec.lengths], to=TensorProto.FLOAT)
     root = graph.add("Sqrt", [graph.add("Unsqueeze", [lengths, feature_axis])])
@@ -193,9 +180,7 @@ def read_graph(graph: onnx.ModelProto, config: ModelConfig, pad_id: int, unk_id:
         state[f"encoder.rnn.{name}"] = weight
     if "ngrams.table" in weights:
         table = weights["ngrams.table"].float()
-        sides = (weights["ngrams.lefts"].long(), weights["ngrams.rights"].long())
-        model.ngrams = NGrams(vocab_size, len(table) - vocab_size, classes, sides)
+        model.ngrams = NGrams(vocab_size, len(table) - vocab_size, classes)
         state["ngrams.table.weight"], state["ngrams.bias"] = table, weights["ngrams.bias"]
-        state["ngrams.lefts"], state["ngrams.rights"] = sides
     model.load_state_dict(state)
     return model.eval()

@@ -18,7 +18,7 @@ from training.distributed import World
 from training.errors import DataError
 from training.inference import network_logits
 from training.model import Classifier
-from training.ngrams import NGrams, fit_ngrams, fit_share, spell
+from training.ngrams import NGrams, fit_ngrams, fit_share
 from training.prepared import Prepared, digest, fingerprint
 from training.pretraining import start_from
 from training.tokenizer import sample_segmentations
@@ -83,15 +83,12 @@ def add_ngrams(run: RunConfig, prepared: Prepared, model: Classifier, folder: Pa
     vocab_size, classes = model.embedding.num_embeddings, len(prepared.labels)
     key = digest(fingerprint(run, prepared), run_as_dict(run)["ngrams"])
     path = folder / f"{key[:12]}.{NGRAMS_FILE}"
-    spelling = spell(tokenizer) if run.ngrams.characters else None
     if path.exists():
-        ngrams = NGrams(
-            vocab_size, run.ngrams.buckets, classes, spelling.sides if spelling else None
-        )
+        ngrams = NGrams(vocab_size, run.ngrams.buckets, classes)
         ngrams.load_state_dict(load(path))
     else:
         train = encode_corpus(prepared.data_sets, "train", prepared.labels, tokenizer)
-        ngrams = fit_ngrams(run.ngrams, train, vocab_size, run.seed, spelling)
+        ngrams = fit_ngrams(run.ngrams, train, vocab_size, run.seed)
         save_atomically(ngrams.state_dict(), path)
     whole = replace(run.training, max_tokens=run.max_tokens)
     own, other = (

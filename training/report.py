@@ -31,12 +31,9 @@ def _start_line(run: RunConfig) -> str:
 def _ngrams_line(run: RunConfig) -> str:
     if run.ngrams is None:
         return ""
-    grams = "pieces, pairs of pieces and n-grams of characters"
-    if not run.ngrams.characters:
-        grams = "pieces and pairs of pieces"
     return (
-        f"\n- Beside it, a linear model over {grams} ({run.ngrams.buckets:,} rows that they "
-        "share by a hash), whose logits are added."
+        "\n- Beside it, a linear model over pieces and pairs of pieces "
+        f"({run.ngrams.buckets:,} rows for all pairs), whose logits are added."
     )
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from training.batching import TokenStore
 from training.config import NGramConfig, read_run
 from training.corpus import Corpus
 from training.distributed import World
-from training.ngrams import BASE, MIXER, PRIME, NGrams, fit_ngrams, fit_share, spell
+from training.ngrams import BOTH, LEFT, PRIME, NGrams, fit_ngrams, fit_share
 from training.prepared import prepare
 from training.run import restore, train
 
@@ -67,60 +66,15 @@ def test_a_text_padded_has_the_logits_of_the_text() -> None:
     torch.nn.init.normal_(ngrams.bias)
     ids = torch.tensor([[7, 9, 11, 0, 0]])
     torch.testing.assert_close(ngrams(ids, torch.tensor([3])), ngrams(ids[:, :3]))
-    pairs = [VOCAB + (x * BASE + y) % PRIME * MIXER % PRIME % 97 for x, y in ((7, 9), (9, 11))]
+    pairs = [VOCAB + (x * LEFT + y) % PRIME * BOTH % PRIME % 97 for x, y in ((7, 9), (9, 11))]
     by_hand = ngrams.table.weight[[7, 9, 11, *pairs]].sum(dim=0)
     torch.testing.assert_close(ngrams(ids[:, :3])[0], by_hand / 3**0.5 + ngrams.bias)
-
-
-class Pieces:
-    """As much of a tokenizer as spelling takes."""
-
-    def __init__(self, *pieces: str) -> None:
-        self._pieces = pieces
-        self.vocab_size = len(pieces)
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        return [self._pieces[number] for number in ids]
-
-
-def test_ngrams_of_characters_are_the_same_however_the_text_is_cut() -> None:
-    pieces = Pieces("<unk>", "不", "不好", "好", "好吃", "吃")
-    spelling = spell(pieces)  # type: ignore[arg-type]
-    (_, one, two, first), (_, one_more, third, two_more) = spelling.sides
-    grams = torch.split_with_sizes(spelling.inner, spelling.inner_counts.tolist())
-    unk, no, not_good, good, tasty, eat = range(6)
-    assert len(grams[unk]) == 0
-    assert set(grams[good].tolist()) < set(grams[not_good].tolist())
-    pair = (one[no] + one_more[good]) % PRIME
-    assert pair == (one[no] + one_more[tasty]) % PRIME
-    assert pair != (one[good] + one_more[no]) % PRIME
-    triple = (two[not_good] + third[eat]) % PRIME
-    assert triple == (first[no] + two_more[tasty]) % PRIME
-    assert triple != pair
-
-
-def test_what_is_learnt_of_characters_holds_for_pieces_that_were_never_seen() -> None:
-    pieces = Pieces("<unk>", "不", "好", "坏", *"甲乙丙丁戊己庚辛", "好吃", "坏吃")
-    spelling = spell(pieces)  # type: ignore[arg-type]
-    texts, targets = [], []
-    rng = np.random.default_rng(0)
-    for _ in range(2000):
-        no, word = rng.integers(2), rng.integers(2, 4)
-        filler = rng.integers(4, 12, size=rng.integers(1, 6)).tolist()
-        texts.append([*filler, *([1] if no else []), int(word), *filler])
-        targets.append(int((word == 2) != bool(no)))
-    train = corpus_of(texts, targets)
-    config = NGramConfig(buckets=5000, characters=True)
-    ngrams = fit_ngrams(config, train, pieces.vocab_size, seed=0, spelling=spelling)
-    assert right(ngrams, train) > 0.95
-    unseen = corpus_of([[6, 12, 5], [6, 1, 12], [13, 7], [1, 13, 8, 9]], [1, 0, 0, 1])
-    assert right(ngrams, unseen) == 1.0
 
 
 @pytest.mark.parametrize("buckets", [2**19, 500_000, 1_000_003])
 def test_few_pairs_share_a_row(buckets: int) -> None:
     ids = torch.randint(2, 24_000, (2, 100_000), generator=torch.Generator().manual_seed(0))
-    rows = NGrams(24_000, buckets, classes=2).across(*ids)
+    rows = NGrams(24_000, buckets, classes=2).pairs(*ids)
     assert rows.min() >= 24_000
     assert rows.max() < 24_000 + buckets
     by_chance = buckets * (1 - np.exp(-100_000 / buckets))
@@ -144,8 +98,8 @@ def test_the_share_is_what_the_other_logits_are_worth(
 
 def test_a_run_adds_them_and_finds_them_again(tmp_path: Path) -> None:
     path = write_project(tmp_path, training="passes = 2")
-    ngrams = "[ngrams]\ncharacters = true\nbuckets = 1000\npasses = 2\n\n"
-    path.write_text(path.read_text().replace("[[data]]", ngrams + "[[data]]"))
+    text = path.read_text().replace("[[data]]", "[ngrams]\nbuckets = 1000\npasses = 2\n\n[[data]]")
+    path.write_text(text)
     run, folder = read_run(path), tmp_path / "run"
     trained = train(run, tmp_path, folder, ALONE)
     assert trained.model.ngrams is not None
