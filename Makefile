@@ -21,7 +21,7 @@ serve: .venv/.installed ## Serve models/default on port 8000
 	$(SERVE)/sentiment serve $(ARGS)
 
 test: .venv-dev/.installed ## Run the tests
-	$(DEV)/python -m pytest
+	$(DEV)/python -m pytest -n auto --dist loadfile
 
 test-install: .venv-dev/.installed ## Install the package into a fresh environment and serve from it
 	$(DEV)/python -m pytest tests/contract -m install -s

@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.997,
-                    "scores": {"positive": 0.997, "neutral": 0.003, "negative": 0.0},
+                    "score": 0.993,
+                    "scores": {"positive": 0.993, "neutral": 0.006, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.913,
-                    "scores": {"negative": 0.913, "neutral": 0.085, "positive": 0.002},
+                    "score": 0.96,
+                    "scores": {"negative": 0.96, "neutral": 0.037, "positive": 0.003},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.997},
-                {"label": "neutral", "score": 0.003},
-                {"label": "negative", "score": 0.0},
+                {"label": "positive", "score": 0.993},
+                {"label": "neutral", "score": 0.006},
+                {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.999}], [{"label": "positive", "score": 0.788}]],
+        "value": [[{"label": "positive", "score": 0.999}], [{"label": "positive", "score": 0.896}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.2.0",
+            "model_version": "1.3.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.997]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.993]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.0, 0.003, 0.997],
+                    "data": [0.001, 0.006, 0.993],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.2.0",
+            "model_version": "1.3.0",
             "id": "42",
             "outputs": [
                 {
@@ -205,8 +205,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "positive",
-                    "score": 0.501,
-                    "probabilities": {"positive": 0.69, "negative": 0.19, "neutral": 0.12},
+                    "score": 0.302,
+                    "probabilities": {"positive": 0.558, "negative": 0.256, "neutral": 0.186},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,11 +216,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.99,
+                            "score": 0.98,
                             "probabilities": {
-                                "positive": 0.991,
-                                "neutral": 0.008,
-                                "negative": 0.001,
+                                "positive": 0.982,
+                                "neutral": 0.015,
+                                "negative": 0.003,
                             },
                         },
                         {
@@ -228,11 +228,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.923,
+                            "score": -0.893,
                             "probabilities": {
-                                "negative": 0.927,
-                                "neutral": 0.069,
-                                "positive": 0.004,
+                                "negative": 0.902,
+                                "neutral": 0.089,
+                                "positive": 0.009,
                             },
                         },
                     ],
@@ -247,8 +247,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "positive",
-                    "score": 0.4,
-                    "probabilities": {"positive": 0.654, "negative": 0.254, "neutral": 0.092},
+                    "score": 0.43,
+                    "probabilities": {"positive": 0.658, "negative": 0.227, "neutral": 0.115},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -258,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.893,
+                            "score": 0.878,
                             "probabilities": {
-                                "positive": 0.906,
-                                "neutral": 0.081,
-                                "negative": 0.013,
+                                "positive": 0.893,
+                                "neutral": 0.091,
+                                "negative": 0.016,
                             },
                         },
                         {
@@ -270,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.778,
+                            "score": -0.873,
                             "probabilities": {
-                                "negative": 0.815,
-                                "neutral": 0.148,
-                                "positive": 0.037,
+                                "negative": 0.906,
+                                "neutral": 0.06,
+                                "positive": 0.034,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.994},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.206},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.001},
-                            {"text": "也", "offset": 7, "length": 1, "effect": 0.098},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.551},
-                            {"text": "。", "offset": 9, "length": 1, "effect": -0.1},
-                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -0.53},
-                            {"text": "了", "offset": 14, "length": 1, "effect": -0.076},
-                            {"text": "！", "offset": 15, "length": 1, "effect": 0.005},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.744},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.118},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.025},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.175},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.608},
+                            {"text": "。", "offset": 9, "length": 1, "effect": 0.012},
+                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -0.502},
+                            {"text": "了", "offset": 14, "length": 1, "effect": -0.062},
+                            {"text": "！", "offset": 15, "length": 1, "effect": 0.079},
                         ],
-                        "remainder": -0.747,
+                        "remainder": -0.717,
                     },
                 }
             ],
@@ -310,10 +310,10 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.997,"scores":{"positive":0.997,'
-        '"neutral":0.003,"negative":0.0},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.913,"scores":{"negative":0.913,"neutral":0.085,'
-        '"positive":0.002},"tokens":10,"truncated":false}\n'
+        "value": '{"id":1,"label":"positive","score":0.993,"scores":{"positive":0.993,'
+        '"neutral":0.006,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.96,"scores":{"negative":0.96,"neutral":0.037,'
+        '"positive":0.003},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
     },
@@ -330,8 +330,8 @@ FILED_EXAMPLES: dict[str, Any] = {
     "reviews": {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
-        '7,"Great value, will buy again.",positive,0.977,0.001,0.022,0.977,\n'
-        "8,味道很差,negative,0.953,0.953,0.045,0.001,\n"
+        '7,"Great value, will buy again.",positive,0.98,0.001,0.018,0.98,\n'
+        "8,味道很差,negative,0.873,0.873,0.121,0.006,\n"
         "9,,,,,,,the text is empty\n",
     },
 }
