@@ -19,6 +19,7 @@ BODY = b'{"inputs": "good"}'
         (gzip.compress(BODY), " GZip "),
         (zlib.compress(BODY), "deflate"),
     ],
+    ids=["identity", "gzip", "other case", "deflate"],  # gzip's bytes hold the time
 )
 def test_a_body_is_decoded(encoded: bytes, encoding: str) -> None:
     assert decode_body(encoded, encoding, max_bytes=len(BODY)) == BODY
