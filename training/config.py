@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass
 
 from training.distillation_config import DistillationConfig
-from training.errors import ConfigError
+from training.errors import ConfigError, problems
 
 Cell = Literal["rnn", "lstm", "gru"]
 Pooling = Literal["last", "mean", "max", "attention"]
@@ -37,7 +37,7 @@ GOLDEN_TEXTS = (
 
 @dataclass(frozen=True, config=_STRICT)
 class DataSource:
-    """One labelled data set, from files or from the Hugging Face hub.
+    """One labelled data set, from files, from the Hugging Face hub, or drawn from templates.
 
     `train`, `dev` and `test` are paths below the data folder, or, where `hub` names a
     data set, the names of its splits. Without `dev`, a share of train is held out.
@@ -47,6 +47,9 @@ class DataSource:
     train: str | None = None
     dev: str | None = None
     test: str | None = None
+    templates: str | None = None
+    """In place of `train`: a file of templates, from the current folder, to draw rows from."""
+    template_rows: Positive = 20_000
     hub: str | None = None
     hub_config: str | None = None
     language: str | None = None
@@ -59,11 +62,20 @@ class DataSource:
     dev_share: Share = 0.05
     part_of: str | None = None
     """Names the set whose baseline also learns from these rows."""
+    taught: bool = True
+    """Whether teachers, if there are any, are asked about its rows too."""
+
+    @property
+    def has_train(self) -> bool:
+        """Whether there are rows to learn from."""
+        return self.train is not None or self.templates is not None
 
     @model_validator(mode="after")
     def _has_a_split(self) -> DataSource:
-        if not (self.train or self.dev or self.test):
-            raise ValueError(f"data set {self.name!r} names none of train, dev and test")
+        if not (self.has_train or self.dev or self.test):
+            raise ValueError(f"data set {self.name!r} names none of train, dev, test and templates")
+        if self.templates and (self.train or self.hub):
+            raise ValueError(f"data set {self.name!r} names templates beside train or hub")
         return self
 
 
@@ -230,7 +242,7 @@ class RunConfig:
                 raise ValueError(f"{source.name}: part_of names no data set: {source.part_of!r}")
         teachers = self.distillation.teachers if self.distillation else ()
         learns_without_rows = self.unlabelled and teachers and self.labels
-        if not any(source.train for source in self.data) and not learns_without_rows:
+        if not any(source.has_train for source in self.data) and not learns_without_rows:
             raise ValueError(
                 "no data set names train (only with unlabelled, distillation.teachers and labels "
                 "can a run do without)"
@@ -297,11 +309,7 @@ def parse_run(table: Mapping[str, Any], source: str = "run") -> RunConfig:
     try:
         return _RUN.validate_python(table)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'run'}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        raise ConfigError(f"{source}: " + "; ".join(problems)) from error
+        raise ConfigError(f"{source}: {problems(error, 'run')}") from error
 
 
 def run_as_dict(run: RunConfig) -> dict[str, Any]:

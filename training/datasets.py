@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -13,41 +13,14 @@ import pandas as pd
 
 from service.bundle import sha256
 from training.config import DataSource, RunConfig
+from training.drawing import draw_rows
 from training.errors import DataError
 from training.files import read_file
+from training.rows import Rows, from_frame, is_unicode, kept
 
 Split = Literal["train", "dev", "test"]
 TWO_WAY = ("negative", "positive")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labelled texts in columns; `labels` are names, not numbers."""
-
-    texts: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    domains: tuple[str, ...] = field(default=(), repr=False)  # the hash of hub rows leaves it out
-    """What kind of text each is, where that was asked for and the file says it; else empty."""
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, indices: Sequence[int]) -> Rows:
-        return Rows(
-            tuple(self.texts[index] for index in indices),
-            tuple(self.labels[index] for index in indices),
-            tuple(self.domains[index] for index in indices) if self.domains else (),
-        )
-
-    def sample(self, count: int) -> Rows:
-        """So many rows at random, always the same ones, in their order; all if there are fewer."""
-        if count >= len(self):
-            return self
-        return self.take(sorted(Random(0).sample(range(len(self)), count)))
-
-    def only(self, labels: Sequence[str]) -> Rows:
-        """The rows whose label is one of `labels`."""
-        return self.take([i for i, label in enumerate(self.labels) if label in labels])
+NO_ROWS = Rows()
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ class _Split:
     """The rows of one split as they were read, before any is dropped."""
 
     origin: str = ""
-    rows: Rows = Rows()
+    rows: Rows = NO_ROWS
 
 
 def load_data(
@@ -88,7 +61,7 @@ def load_data(
     label that the run does not know or no train row has (naming file and row), and for a
     single class. With teachers, a label of the run may be one that no train row has.
     """
-    read = [_read_splits(source, folder, domain_column) for source in run.data]
+    read = [_read_splits(source, folder, run.seed, domain_column) for source in run.data]
     data_sets = [
         _prepare(source, splits, hashes, run.seed)
         for source, (splits, hashes) in zip(run.data, read, strict=True)
@@ -120,7 +93,7 @@ def load_file(
     Where the rows are negative, positive or both, it is two-way. Raises DataError as
     `load_data` does, and where there are no test rows or no `domain_column`.
     """
-    splits, hashes = _read_splits(source, Path(), domain_column)
+    splits, hashes = _read_splits(source, Path(), 0, domain_column)
     for split in splits:
         _check_labels(split, known)
     data_set = _prepare(source, splits, hashes, seed=0)
@@ -144,7 +117,7 @@ def describe(data_sets: Sequence[DataSet]) -> Iterator[str]:
 
 
 def _read_splits(
-    source: DataSource, folder: Path, domain_column: str | None
+    source: DataSource, folder: Path, seed: int, domain_column: str | None
 ) -> tuple[list[_Split], dict[str, str]]:
     """Train, dev and test as they are written, and the SHA-256 of each."""
     hashes: dict[str, str] = {}
@@ -154,15 +127,21 @@ def _read_splits(
             return _Split()
         if source.hub:
             origin = f"{source.hub}:{split}"
-            rows = _from_frame(_read_hub(source, split), source, origin, domain_column)
+            rows = from_frame(_read_hub(source, split), source, origin, domain_column)
             hashes[origin] = sha256(repr(rows).encode("utf-8", "surrogatepass"))
         else:
             origin = str(folder / split)
             frame, hashes[split] = read_file(folder / split)
-            rows = _from_frame(frame, source, origin, domain_column)
+            rows = from_frame(frame, source, origin, domain_column)
         return _Split(origin, rows)
 
-    return [read(source.train), read(source.dev), read(source.test)], hashes
+    def drawn(templates: str) -> _Split:
+        path, rows = Path(templates), source.template_rows
+        frame, hashes[templates] = draw_rows(path, rows, f"{source.name}/{seed}")
+        return _Split(templates, from_frame(frame, source, templates, domain_column))
+
+    train = drawn(source.templates) if source.templates else read(source.train)
+    return [train, read(source.dev), read(source.test)], hashes
 
 
 def _prepare(
@@ -171,12 +150,12 @@ def _prepare(
     dropped: Counter[str] = Counter()
     train, dev, test = (_readable(split.rows, dropped) for split in splits)
     train = _learnable(train, {*dev.texts, *test.texts}, dropped)
-    if source.train and not len(train):
+    if source.has_train and not len(train):
         raise DataError(f"{splits[0].origin}: no row is left to train on ({dict(dropped)})")
-    if source.train and source.dev is None:
+    if source.has_train and source.dev is None:
         train, dev = _hold_out(train, source, seed)
     labels = source.labels or tuple(sorted({*train.labels, *dev.labels, *test.labels}))
-    if source.train and len(labels) < 2:
+    if source.has_train and len(labels) < 2:
         raise DataError(f"{splits[0].origin}: holds one class only: {list(labels)}")
     return DataSet(source, labels, train, dev, test, dict(dropped), hashes)
 
@@ -207,47 +186,6 @@ def _read_hub(source: DataSource, split: str) -> pd.DataFrame:
     return frame
 
 
-def _from_frame(
-    frame: pd.DataFrame, source: DataSource, origin: str, domain_column: str | None
-) -> Rows:
-    """Texts and renamed labels; a missing one becomes the empty string."""
-    texts = text_cells(frame, source.text_column, origin)
-    labels = _cells(frame, source.label_column, origin, "label_column")
-    domains = []
-    if domain_column and domain_column in frame.columns:
-        domains = _cells(frame, domain_column, origin)
-    renamed = tuple(source.rename_labels.get(label, label) for label in labels)
-    return Rows(tuple(texts), renamed, tuple(domains))
-
-
-def text_cells(frame: pd.DataFrame, column: str, origin: str) -> list[str]:
-    """The texts of a table; a missing one becomes the empty string.
-
-    Raises DataError, naming `origin`, for a missing column, a cell that is no text, and a
-    column without any.
-    """
-    texts = _cells(frame, column, origin, "text_column")
-    if not any(text.strip() for text in texts):
-        raise DataError(f"{origin}: the column {column!r} holds no text")
-    return texts
-
-
-def _cells(frame: pd.DataFrame, column: str, origin: str, setting: str = "") -> list[str]:
-    if column not in frame.columns:
-        raise DataError(
-            f"{origin}: no column {column!r} (see {setting}); it has {list(frame.columns)}"
-        )
-    cells: list[str] = []
-    for row, value in enumerate(frame[column], start=1):
-        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
-            kind = type(value).__name__
-            raise DataError(
-                f"{origin}: row {row}: the column {column!r} holds a {kind}, not a text"
-            )
-        cells.append("" if pd.isna(value) else str(value))
-    return cells
-
-
 def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
     """Drop rows that lack something, counting each reason."""
     reasons = (
@@ -258,26 +196,6 @@ def _readable(rows: Rows, dropped: Counter[str]) -> Rows:
         for text, label in zip(rows.texts, rows.labels, strict=True)
     )  # fmt: skip
     return rows.take(kept(reasons, dropped))
-
-
-def kept(reasons: Iterable[str | None], dropped: Counter[str]) -> list[int]:
-    """Which rows there is no reason to drop; the others are counted by theirs."""
-    indices: list[int] = []
-    for index, reason in enumerate(reasons):
-        if reason:
-            dropped[reason] += 1
-        else:
-            indices.append(index)
-    return indices
-
-
-def is_unicode(text: str) -> bool:
-    """False for a text with a lone surrogate, which JSON can write and no tokenizer can read."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _learnable(rows: Rows, held_out: set[str], dropped: Counter[str]) -> Rows:

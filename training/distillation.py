@@ -29,15 +29,19 @@ def check_taught(
 
 
 def ask(
-    teachers: Sequence[Teacher], texts: Sequence[str], languages: Sequence[str | None]
+    teachers: Sequence[Teacher],
+    texts: Sequence[str],
+    languages: Sequence[str | None],
+    wanted: Bool,
 ) -> Float32:
     """Log-probabilities (N, C) of texts, averaged over the teachers that know their language.
 
-    Teachers that say different labels are averaged given the labels that all of them say; -inf
-    for any other, and for a text that no teacher is asked about. Raises ConfigError where the
-    teachers of a text share fewer than two labels, and for a teacher without a text to answer.
+    `wanted` (N,) are the texts to ask about. Teachers that say different labels are averaged
+    given the labels that all of them say; -inf for any other, and for a text not asked about.
+    Raises ConfigError where the teachers of a text share fewer than two labels, and for a
+    teacher without a text to answer.
     """
-    asked = [_rows_asked(teacher, languages) for teacher in teachers]
+    asked: list[Int] = [np.flatnonzero(wanted & _knows(each, languages)) for each in teachers]
     said = np.zeros((len(texts), len(teachers[0].says)), dtype=np.bool_)
     said[np.concatenate(asked)] = True
     for teacher, rows in zip(teachers, asked, strict=True):
@@ -92,7 +96,7 @@ def without_fold(data_sets: Sequence[DataSet], number: int, folds: int, seed: in
     ]
 
 
-def _rows_asked(teacher: Teacher, languages: Sequence[str | None]) -> Int:
-    """The texts (M,) whose language a teacher knows, as far as it is named."""
+def _knows(teacher: Teacher, languages: Sequence[str | None]) -> Bool:
+    """Whether a teacher knows the language of each text (N,), as far as it is named."""
     known = {None, teacher.language}
-    return np.flatnonzero([teacher.language is None or language in known for language in languages])
+    return np.array([teacher.language is None or language in known for language in languages])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 
 class TrainingError(Exception):
     """Base of the errors below."""
@@ -17,3 +19,11 @@ class DataError(TrainingError):
 
 class ExportError(TrainingError):
     """The model cannot be written as ONNX, or the graph does not agree with it."""
+
+
+def problems(error: ValidationError, whole: str) -> str:
+    """Every field that is wrong, and why; `whole` names what all of them belong to."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or whole}: {problem['msg']}"
+        for problem in error.errors()
+    )

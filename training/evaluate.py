@@ -18,9 +18,10 @@ from service.engine import Float32
 from service.model import Model
 from service.postprocess import Float64, probabilities
 from training.batching import Int
-from training.datasets import TWO_WAY, DataSet, Rows, Split
+from training.datasets import TWO_WAY, DataSet, Split
 from training.errors import DataError
 from training.metrics import Bool, Scores, score
+from training.rows import Rows
 
 PRIOR_SD = 0.5
 """Of log T: 19 of 20 networks want a temperature between 0.4 and 2.7."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from service.bundle import TOKENIZER_FILE, sha256
 from service.engine import Float32
 from service.tokenizer import Tokenizer
@@ -16,6 +18,7 @@ from training.corpus import Corpus, encode_corpus
 from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError
+from training.metrics import Bool
 from training.pretraining import SHAPE, Pretrained, read_pretrained
 from training.tokenizer import train_tokenizer
 from training.unlabelled import (
@@ -61,6 +64,12 @@ class Prepared:
         """Of each of `texts`, as far as it is named."""
         labelled = [d.source.language for d in self.data_sets for _ in d.train.texts]
         return [*labelled, *(each.source.language for each in self.unlabelled for _ in each.texts)]
+
+    @property
+    def asked(self) -> Bool:
+        """Whether teachers speak of each of `texts` (N,)."""
+        labelled = [d.source.taught for d in self.data_sets for _ in d.train.texts]
+        return np.array([*labelled, *(True for each in self.unlabelled for _ in each.texts)])
 
     def corpus(self, tokenizer: Tokenizer) -> Corpus:
         """All texts to learn from, as numbers."""

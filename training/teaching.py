@@ -49,7 +49,7 @@ def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Pre
             log_p = _cross_fit(_of_fold(run), prepared, folds, networks, world)
         elif world.leads:
             check_taught(prepared.labels, prepared.data_sets, teachers)
-            log_p = ask(teachers, prepared.texts, prepared.languages)
+            log_p = ask(teachers, prepared.texts, prepared.languages, prepared.asked)
         if world.leads:
             save_atomically({"log_p": torch.from_numpy(log_p)}, path)
             shutil.rmtree(networks, ignore_errors=True)
@@ -77,7 +77,7 @@ def _cross_fit(
             model = fit(run, replace(prepared, data_sets=part), own, world).model
             held_out = fold_of == number
             held_out[labelled:] = True
-            rows = np.flatnonzero(held_out)
+            rows = np.flatnonzero(held_out & prepared.asked)
             store = TokenStore.of(tokenizer.encode_all([texts[row] for row in rows], threads=-1))
             yield rows, network_logits(model, store, classes, run.training, world.device)
 

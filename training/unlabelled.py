@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import TextSource
-from training.datasets import DataSet, is_unicode, kept, text_cells
+from training.datasets import DataSet
 from training.errors import DataError
 from training.files import read_file
+from training.rows import is_unicode, kept, text_cells
 
 
 @dataclass(frozen=True)

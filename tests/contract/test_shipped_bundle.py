@@ -16,9 +16,10 @@ from service.model import Model, open_model
 from service.tokenizer import Tokenizer
 from training.config import ModelConfig, parse_run
 from training.corpus import encode_corpus
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet
 from training.export import PARITY_TOLERANCE, largest_difference, read_graph
 from training.gates import TOLERANCE, read_gates
+from training.rows import Rows
 
 BUNDLE = Path(__file__).parents[2] / "models" / "default"
 LONGEST = 600

@@ -19,8 +19,9 @@ from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
 from training.config import DataSource, ModelConfig, TrainingConfig
 from training.corpus import Corpus
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet
 from training.model import Classifier
+from training.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 

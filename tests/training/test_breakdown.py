@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from training.breakdown import Mistake, break_down, by_domain, by_length, mistakes
-from training.datasets import Rows
 from training.evaluate import Answered, Answers
+from training.rows import Rows
 
 POLAR = ("negative", "positive")
 

@@ -54,7 +54,11 @@ def test_shipped_run_files_are_valid(path: Path) -> None:
         ({"labels": ["a"]}, "labels"),
         ({"labels": ["a", "b", "a"]}, "labels repeat"),
         ({"data": []}, "data"),
-        ({"data": [{"name": "x"}]}, "'x' names none of train, dev and test"),
+        ({"data": [{"name": "x"}]}, "'x' names none of train, dev, test and templates"),
+        (
+            {"data": [{"name": "x", "train": "a.csv", "templates": "a.toml"}]},
+            "'x' names templates beside train or hub",
+        ),
         ({"data": [{"name": "x", "test": "t.csv"}]}, "no data set names train"),
         ({"data": [{"name": "x", "train": "a.csv"}] * 2}, "two data sets are named 'x'"),
         (

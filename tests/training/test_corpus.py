@@ -6,8 +6,9 @@ import pytest
 from service.tokenizer import Tokenizer
 from training.config import DataSource, TextSource
 from training.corpus import encode_corpus
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet
 from training.objectives import UNLABELLED
+from training.rows import Rows
 from training.unlabelled import UnlabelledSet
 
 LABELS = ("negative", "neutral", "positive")

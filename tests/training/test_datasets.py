@@ -10,8 +10,9 @@ import pytest
 
 from tests.training.samples import Row, reviews, write_csv
 from training.config import DataSource, parse_run
-from training.datasets import DataSet, Rows, describe, load_data, load_file
+from training.datasets import DataSet, describe, load_data, load_file
 from training.errors import DataError
+from training.rows import Rows
 
 
 def load(folder: Path, run: dict[str, Any] | None = None, **source: Any) -> DataSet:

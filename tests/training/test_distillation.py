@@ -38,6 +38,7 @@ LABELS = ("negative", "neutral", "positive")
 POLAR = ("negative", "positive")
 TEXTS = ["fine", "gut", "好"]
 LANGUAGES = ["en", None, "zh"]
+ALL = np.ones(3, dtype=np.bool_)
 
 
 class Monotone:
@@ -65,24 +66,29 @@ THREE_WAY = {"negative": 0.2, "neutral": 0.5, "positive": 0.3}
 
 def test_teachers_are_averaged_by_probability() -> None:
     other = {"positive": 0.8, "negative": 0.1, "neutral": 0.1}
-    log_p = ask([teacher("one", **THREE_WAY), teacher("two", **other)], TEXTS, LANGUAGES)
+    log_p = ask([teacher("one", **THREE_WAY), teacher("two", **other)], TEXTS, LANGUAGES, ALL)
     assert np.exp(log_p) == pytest.approx(np.tile([0.15, 0.3, 0.55], (3, 1)))
 
 
 def test_teachers_of_other_labels_are_averaged_given_those_they_share() -> None:
     two_way = teacher("two", negative=0.1, positive=0.9)
-    log_p = ask([teacher("three", **THREE_WAY), two_way], TEXTS, LANGUAGES)
+    log_p = ask([teacher("three", **THREE_WAY), two_way], TEXTS, LANGUAGES, ALL)
     assert np.exp(log_p) == pytest.approx(np.tile([0.25, 0.0, 0.75], (3, 1)))
     assert not np.isfinite(log_p[:, 1]).any()
 
 
 def test_a_teacher_is_not_asked_about_texts_of_another_language() -> None:
     english = teacher("english", language="en", negative=0.1, positive=0.9)
-    log_p = ask([english], TEXTS, LANGUAGES)
+    log_p = ask([english], TEXTS, LANGUAGES, ALL)
     assert np.isfinite(log_p).tolist() == [[True, False, True]] * 2 + [[False] * 3]
-    log_p = ask([english, teacher("all", **THREE_WAY)], TEXTS, LANGUAGES)
+    log_p = ask([english, teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, ALL)
     assert np.exp(log_p[2]) == pytest.approx([0.2, 0.5, 0.3])
     assert np.exp(log_p[0]) == pytest.approx([0.25, 0.0, 0.75])
+
+
+def test_no_teacher_is_asked_about_texts_that_are_not_wanted() -> None:
+    log_p = ask([teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, np.array([True, False, True]))
+    assert np.isfinite(log_p).all(axis=1).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,7 @@ def test_teachers_that_cannot_teach_together_are_refused(
             [teacher(name, **fields) for name, fields in zip("ab", teachers, strict=True)],
             TEXTS,
             ["en"] * 3,
+            ALL,
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from service.engine import Float32, Int32
 from service.model import Model
 from training.config import DataSource
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet
 from training.errors import DataError
 from training.evaluate import (
     Answers,
@@ -23,6 +23,7 @@ from training.evaluate import (
     score_set,
     scored_split,
 )
+from training.rows import Rows
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")

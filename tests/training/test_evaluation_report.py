@@ -9,10 +9,11 @@ import pytest
 
 from service.model import Model
 from tests.training.samples import data_set, reviews
-from training.datasets import DataSet, Rows
+from training.datasets import DataSet
 from training.evaluate import Served
 from training.evaluation_report import side_by_side_markdown, write_report
 from training.peers import SideBySide, answer_all, open_peers
+from training.rows import Rows
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
