@@ -12,7 +12,8 @@ from typing import Literal
 import pandas as pd
 
 from service.bundle import sha256
-from training.config import DataSource, RunConfig
+from training.config import RunConfig
+from training.data_config import DataSource
 from training.drawing import draw_rows
 from training.errors import DataError
 from training.files import read_file

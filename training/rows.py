@@ -9,7 +9,7 @@ from random import Random
 
 import pandas as pd
 
-from training.config import DataSource
+from training.data_config import DataSource
 from training.errors import DataError
 
 

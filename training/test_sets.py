@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.model import Model
-from training.config import DataSource, read_run
+from training.config import read_run
+from training.data_config import DataSource
 from training.datasets import DataSet, Split, load_data, load_file
 from training.errors import ConfigError
 from training.evaluate import check_labels

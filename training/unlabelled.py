@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.config import TextSource
+from training.data_config import TextSource
 from training.datasets import DataSet
 from training.errors import DataError
 from training.files import read_file

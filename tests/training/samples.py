@@ -17,8 +17,9 @@ import torch
 from service.bundle import MANIFEST_FILE, MODEL_FILE
 from training.batching import TokenStore
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
-from training.config import DataSource, ModelConfig, TrainingConfig
+from training.config import ModelConfig, TrainingConfig
 from training.corpus import Corpus
+from training.data_config import DataSource
 from training.datasets import DataSet
 from training.model import Classifier
 from training.rows import Rows

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.tokenizer import Tokenizer
-from training.config import DataSource, TextSource
 from training.corpus import encode_corpus
+from training.data_config import DataSource, TextSource
 from training.datasets import DataSet
 from training.objectives import UNLABELLED
 from training.rows import Rows

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.training.samples import Row, reviews, write_csv
-from training.config import DataSource, parse_run
+from training.config import parse_run
+from training.data_config import DataSource
 from training.datasets import DataSet, describe, load_data, load_file
 from training.errors import DataError
 from training.rows import Rows

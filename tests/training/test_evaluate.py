@@ -9,7 +9,7 @@ import pytest
 
 from service.engine import Float32, Int32
 from service.model import Model
-from training.config import DataSource
+from training.data_config import DataSource
 from training.datasets import DataSet
 from training.errors import DataError
 from training.evaluate import (

@@ -17,7 +17,8 @@ from tests.training.samples import (
     write_project,
 )
 from training.batching import TokenStore
-from training.config import ModelConfig, PretrainingConfig, TextSource, read_run
+from training.config import ModelConfig, PretrainingConfig, read_run
+from training.data_config import TextSource
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
 from training.interrupt import Interrupted

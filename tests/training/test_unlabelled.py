@@ -8,7 +8,7 @@ import pytest
 
 from service.bundle import sha256
 from tests.training.samples import data_set
-from training.config import TextSource
+from training.data_config import TextSource
 from training.errors import DataError
 from training.unlabelled import UnlabelledSet, describe_unlabelled, load_unlabelled
 
