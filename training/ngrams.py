@@ -16,6 +16,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from service.engine import Float32
+from service.postprocess import Float64
 from training.batching import Int, TokenStore
 from training.config import NGramConfig
 from training.corpus import Corpus
@@ -27,6 +28,8 @@ LEFT, BOTH = 1_000_003, 1_103_515_245
 """A pair's hash is (left * LEFT + right) * BOTH modulo PRIME, modulo the buckets."""
 
 BATCH_SIZE = 64
+PRIOR_SD = 0.5
+"""Of the weights that logits get beside others, around 1 for the network and 0.5 for n-grams."""
 
 
 class NGrams(nn.Module):
@@ -102,13 +105,16 @@ def _logits_of_many(ngrams: NGrams, store: TokenStore, rows: Int) -> Tensor:
 def fit_share(own: Float32, other: Float32, corpus: Corpus) -> float:
     """How much of `other` to add to the logits `own` (N, C) of labelled texts; never below 0.
 
-    Logistic regression over the two, which have learnt other texts (stacking, Wolpert 1992).
+    Logistic regression over the two, which have learnt other texts (stacking, Wolpert 1992), with
+    a normal prior that keeps a few rows without errors from asking for weights without bound.
     """
-    every = np.arange(len(corpus))
+    every, usual = np.arange(len(corpus)), np.array([1.0, 0.5])
 
-    def loss(weights: tuple[float, float]) -> float:
+    def loss(weights: Float64) -> float:
         logits = np.where(corpus.sayable, weights[0] * own + weights[1] * other, NEVER)
-        return float(-log_softmax(logits, axis=-1)[every, corpus.targets].mean())
+        likelihood = float(log_softmax(logits, axis=-1)[every, corpus.targets].sum())
+        prior = float((((weights - usual) / PRIOR_SD) ** 2).sum() / 2)
+        return (prior - likelihood) / len(corpus)
 
-    weights = minimize(loss, (1.0, 0.5), bounds=((0.01, None), (0.0, None))).x
+    weights = minimize(loss, usual, bounds=((0.01, None), (0.0, None))).x
     return float(weights[1] / weights[0])

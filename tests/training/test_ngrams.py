@@ -96,6 +96,13 @@ def test_the_share_is_what_the_other_logits_are_worth(
     assert low <= fit_share(logits(1.0), logits(quality), corpus) <= high
 
 
+def test_a_few_rows_without_errors_do_not_ask_for_an_extreme_share() -> None:
+    targets = np.arange(10) % 2
+    other = 4 * np.eye(2, dtype=np.float32)[targets]
+    corpus = corpus_of([[1]] * len(targets), targets.tolist())
+    assert 0.3 <= fit_share(other / 40, other, corpus) <= 2
+
+
 def test_a_run_adds_them_and_finds_them_again(tmp_path: Path) -> None:
     path = write_project(tmp_path, training="passes = 2")
     text = path.read_text().replace("[[data]]", "[ngrams]\nbuckets = 1000\npasses = 2\n\n[[data]]")
