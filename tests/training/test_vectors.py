@@ -90,6 +90,9 @@ def test_a_run_starts_from_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     words = ("great", "awful", "很棒", "太差")
     content = "".join(f"{word} {index} {index % 3} 1\n" for index, word in enumerate(words))
     path = write_project(tmp_path, training="passes = 1", top='vectors = "words.vec"')
+    with pytest.raises(DataError, match=r"vectors: there is no file .*words\.vec"):
+        train(read_run(path), tmp_path, tmp_path / "run", ALONE)
+    assert not (tmp_path / "run").exists()  # before the tokenizer
     write(tmp_path, content)
     train(read_run(path), tmp_path, tmp_path / "run", ALONE)
     assert "pieces start from words.vec" in capsys.readouterr().out
