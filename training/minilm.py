@@ -56,8 +56,8 @@ class SentenceEncoder:
         known = {**self._known, **dict(zip(new, self.encode(new), strict=True))}
         self._known = {text: known[text] for text in texts}
 
-        def kept(texts: Sequence[str]) -> Float32:
-            return np.stack([self._known[text] for text in texts])
+        def kept(wanted: Sequence[str]) -> Float32:
+            return np.stack([self._known[text] for text in wanted])
 
         return Vectors(kept(train), kept(dev), self._answer)
 

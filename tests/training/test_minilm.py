@@ -15,13 +15,13 @@ POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
 TRAIN = [
     ("What a wonderful film, I loved it.", "positive"),
-    ("The staff were kind and the room was lovely.", "positive"),
-    ("Terrible food, we will not come back.", "negative"),
-    ("It broke after a day and nobody answered.", "negative"),
-    ("The parcel holds two cables.", "neutral"),
-    ("The shop opens at nine.", "neutral"),
+    ("The food was lovely.", "positive"),
+    ("What a terrible film, I hated it.", "negative"),
+    ("The food was awful.", "negative"),
+    ("The film lasts two hours.", "neutral"),
+    ("The food comes in a box.", "neutral"),
 ]
-TEST = [("A dreadful, boring evening.", "negative"), ("Superb, simply delightful!", "positive")]
+TEST = [("A dreadful film!", "negative"), ("The food was delightful!", "positive")]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,9 @@ def test_nothing_to_read_is_no_vector(encoder: SentenceEncoder) -> None:
 
 def test_a_regression_on_its_vectors_learns_from_few_rows(encoder: SentenceEncoder) -> None:
     found = data_set("s", LABELS, TRAIN, TEST)
+    peer = minilm([found])
     for labels in (POLAR, LABELS):
-        classify = minilm([found]).ready(found, labels)
+        classify = peer.ready(found, labels)
         assert classify is not None
         answers = classify([text for text, _ in TEST])
         assert [labels[index] for index in answers.predicted] == [label for _, label in TEST]
