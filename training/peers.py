@@ -124,9 +124,8 @@ def _named(polarities: Float64, band: float) -> list[str]:
 
 def _vader() -> PolarityPeer:
     """The compound score, with the thresholds of its README: neutral between -0.05 and 0.05."""
-    analyzer = import_extra(
-        "vaderSentiment.vaderSentiment", "peers", "--against vader"
-    ).SentimentIntensityAnalyzer()
+    vader = import_extra("vaderSentiment.vaderSentiment", "peers", "--against vader")
+    analyzer = vader.SentimentIntensityAnalyzer()
 
     def polarity(text: str) -> float:
         return float(analyzer.polarity_scores(text)["compound"])
