@@ -78,7 +78,7 @@ clean: ## Remove the environments and every cache
 .venv-dev/.installed: pyproject.toml
 	@$(call make_environment,.venv-dev)
 	$(DEV)/python -m pip install $(TORCH)
-	$(DEV)/python -m pip install --editable '.[client,docs,examples,train,peers,teachers,vectors,dev]'
+	$(DEV)/python -m pip install --editable '.[client,docs,examples,train,peers,minilm,teachers,vectors,dev]'
 	@touch $@
 
 .venv-dev/.browser: .venv-dev/.installed

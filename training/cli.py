@@ -145,7 +145,8 @@ def evaluate(
     ] = None,
     language: FileField = None,
     train_file: Annotated[
-        str | None, typer.Option("--train", help="Train rows beside a file, for `tfidf`.")
+        str | None,
+        typer.Option("--train", help="Train rows beside a file, for `tfidf` and `minilm`."),
     ] = None,
     domain_column: Annotated[
         str | None, typer.Option(help="Column by which the accuracy is also given.")
@@ -157,7 +158,8 @@ def evaluate(
         str,
         typer.Option(
             metavar="PEER,…",
-            help="Compare on the same rows, one thread each: vader, textblob, snownlp, tfidf.",
+            help="Compare on the same rows, one thread each: vader, textblob, snownlp, tfidf, "
+            "minilm.",
         ),
     ] = "",
     output: Annotated[

@@ -1,6 +1,9 @@
-"""A network's answers for many texts, read from their start."""
+"""A network's answers for many texts, read from their start; and how many threads give them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -28,3 +31,14 @@ def network_logits(
         ids = torch.from_numpy(collate(store, batch)).to(device)
         logits[batch.rows] = model(ids).cpu().numpy()
     return logits
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """What torch computes within, it computes on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

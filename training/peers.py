@@ -1,20 +1,20 @@
-"""What a bundle is compared with: lexicons, SnowNLP and the linear baseline, on the same rows."""
+"""What a bundle is compared with, on the same rows: lexicons, SnowNLP and regressions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from service.postprocess import Float64
-from training.baseline import TfidfRegression
+from training.baseline import Regression, tfidf
 from training.datasets import TWO_WAY, DataSet, Split
 from training.errors import ConfigError
 from training.evaluate import Answered, Answers, Classify, Peer, answer, views
+from training.extras import import_extra
+from training.minilm import minilm
 
 Polarity = Callable[[str], float]
 
@@ -80,14 +80,14 @@ def open_peers(names: Sequence[str], data_sets: Sequence[DataSet]) -> list[Peer]
     """
     peers: list[Peer] = []
     for name in names:
-        if name == TfidfRegression.name:
+        if name in _REGRESSIONS:
             if not any(len(data_set.train) for data_set in data_sets):
-                raise ConfigError("--against tfidf needs train rows: a run file, or --train FILE")
-            peers.append(TfidfRegression(data_sets))
+                raise ConfigError(f"--against {name} needs train rows: a run file, or --train FILE")
+            peers.append(_REGRESSIONS[name](data_sets))
         elif name in _PACKAGES:
             peers.append(_PACKAGES[name]())
         else:
-            known = ", ".join((*_PACKAGES, TfidfRegression.name))
+            known = ", ".join((*_PACKAGES, *_REGRESSIONS))
             raise ConfigError(f"--against: unknown peer {name!r}; known are {known}")
     return peers
 
@@ -124,7 +124,8 @@ def _named(polarities: Float64, band: float) -> list[str]:
 
 def _vader() -> PolarityPeer:
     """The compound score, with the thresholds of its README: neutral between -0.05 and 0.05."""
-    analyzer = _import("vaderSentiment.vaderSentiment", "vader").SentimentIntensityAnalyzer()
+    vader = import_extra("vaderSentiment.vaderSentiment", "peers", "--against vader")
+    analyzer = vader.SentimentIntensityAnalyzer()
 
     def polarity(text: str) -> float:
         return float(analyzer.polarity_scores(text)["compound"])
@@ -134,7 +135,7 @@ def _vader() -> PolarityPeer:
 
 def _textblob() -> PolarityPeer:
     """TextBlob's own analyzer. It documents no threshold: 0 alone is neutral here."""
-    blob = _import("textblob", "textblob").TextBlob
+    blob = import_extra("textblob", "peers", "--against textblob").TextBlob
 
     def polarity(text: str) -> float:
         return float(blob(text).sentiment.polarity)
@@ -147,7 +148,7 @@ def _snownlp() -> PolarityPeer:
 
     It was trained on shop and hotel reviews, of which some are in public test sets too.
     """
-    snow = _import("snownlp", "snownlp").SnowNLP
+    snow = import_extra("snownlp", "peers", "--against snownlp").SnowNLP
 
     def polarity(text: str) -> float:
         return 2 * float(snow(text).sentiments) - 1
@@ -161,12 +162,7 @@ _PACKAGES: dict[str, Callable[[], PolarityPeer]] = {
     "snownlp": _snownlp,
 }
 
-
-def _import(module: str, peer: str) -> Any:
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--against {peer} needs the extra `peers` (pip install '.[peers]'): "
-            f"no module {error.name}"
-        ) from error
+_REGRESSIONS: dict[str, Callable[[Sequence[DataSet]], Regression]] = {
+    "tfidf": tfidf,
+    "minilm": minilm,
+}

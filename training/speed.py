@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch.nn import functional
 from service.tokenizer import Tokenizer
 from training.config import RunConfig
 from training.fitting import Trained, new_model
+from training.inference import one_thread
 from training.model import Classifier
 from training.packing import export_in_memory
 from training.precision import takes_bf16
@@ -45,7 +45,7 @@ def measure_speed(run: RunConfig, prepared: Prepared, clock: Clock) -> Speed:
     model = export_in_memory(run, trained, Path(run.name))
     texts = [text for data_set in prepared.data_sets for text in data_set.dev.texts]
     encoded = [ids for ids in tokenizer.encode_all(texts[:READ_TEXTS]) if ids]
-    with _one_thread():
+    with one_thread():
         onnx_s = _fastest_s(lambda: model.logits_of_many(encoded), clock)
         train_s = _fastest_s(_training_step(run, network, tokenizer.vocab_size), clock)
     return Speed(TEXTS * TOKENS / train_s, sum(map(len, encoded)) / onnx_s)
@@ -76,13 +76,3 @@ def _fastest_s(work: Callable[[], object], clock: Clock) -> float:
         work()
         seconds.append(clock() - began)
     return min(seconds)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

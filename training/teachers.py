@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from training.batching import Int
 from training.distillation_config import TeacherConfig
 from training.errors import ConfigError
 from training.evaluate import logits_of
+from training.extras import import_extra
 from training.metrics import Bool
 
 TEXTS_A_CALL = 2048
@@ -141,7 +141,7 @@ class _HuggingFace:
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self._device = name, device
-        transformers = _import_transformers()
+        transformers = import_extra("transformers", "teachers", "a teacher named by hugging_face")
         # A name that is no folder is looked for on the hub, unless HF_HUB_OFFLINE forbids it.
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
@@ -187,13 +187,3 @@ def _digest(model: Any, tokenizer: Any) -> str:
     ]
     words = sha256(repr(sorted(tokenizer.get_vocab().items())).encode("utf-8", "surrogatepass"))
     return sha256("\n".join([*weights, words]).encode())
-
-
-def _import_transformers() -> Any:
-    try:
-        return import_module("transformers")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "a teacher named by hugging_face needs the extra `teachers` "
-            f"(pip install '.[teachers]'): no module {error.name}"
-        ) from error

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
 from tests.training.samples import data_set, reviews
-from training.baseline import evaluate_baselines
+from training.baseline import Regression, Vectors, evaluate_baselines
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
@@ -58,3 +61,27 @@ def test_train_rows_of_one_label_give_no_figure(labels: tuple[str, ...]) -> None
     train = reviews(10, labels=["positive"])
     found = evaluate_baselines([data_set("s", labels, train, reviews(4))])["s"]
     assert (found.two_way, found.all_labels) == (None, None)
+
+
+def test_train_rows_beyond_a_limit_are_left_out_at_random() -> None:
+    seen: list[Sequence[str]] = []
+
+    def lengths(language: str | None, train: Sequence[str], dev: Sequence[str]) -> Vectors:
+        seen.append(train)
+        return Vectors(*(np.array([[len(t)] for t in texts]) for texts in (train, dev)), np.array)
+
+    train = reviews(100)
+    found = data_set("s", POLAR, train)
+    assert Regression("r", lengths, [found], max_train_rows=30).ready(found, POLAR) is not None
+    assert Regression("r", lengths, [found], max_train_rows=100).ready(found, POLAR) is not None
+    assert [len(texts) for texts in seen] == [30, 100]
+    assert list(seen[0]) != [text for text, _ in train[:30]]
+    assert set(seen[0]) < set(seen[1])
+
+
+def test_a_regression_for_one_language_answers_no_other() -> None:
+    def refuse(language: str | None, train: Sequence[str], dev: Sequence[str]) -> Vectors:
+        raise AssertionError("is not asked")
+
+    found = data_set("s", POLAR, reviews(20), language="zh")
+    assert Regression("r", refuse, [found], language="en").ready(found, POLAR) is None

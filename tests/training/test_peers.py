@@ -92,9 +92,10 @@ def test_a_peer_that_nobody_knows_is_refused() -> None:
         open_peers(["bert"], [])
 
 
-def test_a_regression_without_train_rows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="tfidf needs train rows: a run file, or --train FILE"):
-        open_peers(["tfidf"], [data_set("s", POLAR, test=reviews(4))])
+@pytest.mark.parametrize("name", ["tfidf", "minilm"])
+def test_a_regression_without_train_rows_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} needs train rows: a run file, or --train FILE"):
+        open_peers([name], [data_set("s", POLAR, test=reviews(4))])
 
 
 def test_a_package_that_is_not_installed_is_named_with_its_extra(
