@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from service.aside import call_aside
-from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch, TokenIds
+from service.batcher import Answer, Batcher, BatchLimits, RunBatch
 from service.cache import AnswerCache
 from service.cpus import step_back, usable_cpus
 from service.deadline import Deadline
@@ -25,6 +25,7 @@ from service.planner import BatchBudget
 from service.postprocess import Row, Scored, calibrate, scored
 from service.settings import Settings
 from service.texts import Encoded, TextLimits, encode_text
+from service.waiting import Clock, TokenIds
 
 PROBE_TEXT = "good 好"
 
