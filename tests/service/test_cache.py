@@ -13,7 +13,8 @@ from service.cache import AnswerCache
 from service.engine import Engine, Float32, Int32
 from service.errors import TooLarge, Unavailable
 from service.model import Model
-from service.pipeline import Outcome, Pipeline, open_pipeline
+from service.pipeline import Pipeline, open_pipeline
+from service.replies import Outcome
 from service.settings import Settings
 from service.waiting import TokenIds
 
