@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.aside import call_aside
-from service.batcher import TokenIds
 from service.characters import VISIBLE
 from service.errors import RequestError, TooLarge
 from service.explanation import Explanation, explain_value, leave_out, lengths_left
-from service.pipeline import Lane, Outcome, Pipeline, Reply
+from service.lane import Lane
+from service.pipeline import Pipeline
 from service.postprocess import Row, Scored, find_polarity, scored
+from service.replies import Outcome, Reply
 from service.sentences import Span, split_sentences
 from service.settings import Settings
 from service.texts import Encoded, encode_text
+from service.waiting import TokenIds
 from service.words import Word, find_words
 
 PASSES = 3  # over the text: its sentences, their tokens, its own

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TypeVar
 
 from service.errors import RequestError
-from service.pipeline import Outcome, Reply, Timing
 from service.postprocess import Scored
+from service.replies import Outcome, Reply, Timing
 from service.schemas import ErrorResponse, Prediction, PredictResponse, describe_error
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from service.answers import describe_outcome
 from service.errors import RequestError, Unavailable
-from service.pipeline import Outcome, Pipeline
+from service.pipeline import Pipeline
+from service.replies import Outcome
 from service.schemas import Answered, describe_error
 
 AHEAD = 4  # windows in flight, so that the queue holds texts to plan while one is written

@@ -9,7 +9,8 @@ from hashlib import blake2b
 
 from cachetools import LRUCache
 
-from service.batcher import Answer, TokenIds
+from service.batcher import Answer
+from service.waiting import TokenIds
 
 KEY_BYTES = 32
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from service.answers import rank_scores
 from service.errors import InvalidInput
-from service.pipeline import Outcome
+from service.replies import Outcome
 from service.schemas import Given, Taken, Texts, TopK
 
 

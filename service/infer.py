@@ -19,7 +19,7 @@ from service.oip import (
     TensorLabels,
     TensorMetadata,
 )
-from service.pipeline import Outcome
+from service.replies import Outcome
 from service.tensors import Tensor, pack_tensor, unpack_texts
 
 PLATFORM = "onnxruntime_onnx"

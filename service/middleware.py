@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.deadline import Deadline
-from service.errors import BodyTimeout, InternalError, TooLarge
+from service.errors import BodyTimeout, DeadlineExceeded, InternalError, TooLarge
 from service.routes.errors import error_response, local_path
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ class BodyRule:
     async def receive_in_time(self, receive: Receive) -> Message:
         """The next message, or BodyTimeout."""
         try:
-            with Deadline(self.timeout_ms / 1000):
+            with Deadline(self.timeout_ms):
                 return await receive()
-        except TimeoutError:
+        except DeadlineExceeded:
             reason = f"nothing of the body came for {self.timeout_ms} ms"
             raise BodyTimeout(reason) from None
 

@@ -2,106 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar
-
-import numpy as np
+from typing import Protocol, TypeVar
 
 from service.aside import call_aside
-from service.batcher import Answer, Batcher, BatchLimits, Clock, RunBatch, TokenIds
+from service.batcher import Batcher, BatchLimits, RunBatch
 from service.cache import AnswerCache
 from service.cpus import step_back, usable_cpus
 from service.deadline import Deadline
 from service.engine import CUDA
-from service.errors import DeadlineExceeded, NotFound, RequestError, TooLarge, Unavailable
+from service.errors import NotFound, RequestError, TooLarge, Unavailable
+from service.lane import Lane
 from service.model import Model
 from service.planner import BatchBudget
-from service.postprocess import Row, Scored, calibrate, scored
+from service.postprocess import Row, Scored
+from service.probe import Probe
+from service.replies import Outcome, Reply, Timing
 from service.settings import Settings
-from service.texts import Encoded, TextLimits, encode_text
-
-PROBE_TEXT = "good 好"
+from service.texts import Encoded, TextLimits
+from service.waiting import STOPPING, Clock, TokenIds
 
 T = TypeVar("T")
-
-
-class Outcome(NamedTuple):
-    """One text's answer, and how the text was read."""
-
-    scored: Scored
-    encoded: Encoded
-
-
-class Timing(NamedTuple):
-    """Where the time of a request went."""
-
-    tokenize_s: float
-    queue_s: float
-    infer_s: float
-    total_s: float
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The answers in the order of the texts; a text that has none has its error.
-
-    The errors bear no `param`: only the caller knows the names of its fields.
-    """
-
-    model: str
-    items: list[Outcome | RequestError]
-    timing: Timing
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A model, its queue and its limits."""
-
-    name: str
-    model: Model
-    batcher: Batcher
-    limits: TextLimits
-    cache: AnswerCache | None = None
-
-    def encode(
-        self, texts: Sequence[str | RequestError], truncate: bool
-    ) -> list[Encoded | RequestError]:
-        """The tokens of each text, or why it is refused; what is refused already stays so."""
-        return [
-            text if isinstance(text, RequestError) else self._encode(text, truncate)
-            for text in texts
-        ]
-
-    async def answer(self, texts: Sequence[TokenIds], patiently: bool = False) -> Answer:
-        """Logits (N, C) of texts, from the queue for those that the cache does not know.
-
-        Raises what the batcher's `submit` raises, or `submit_patiently`.
-        """
-        submit = self.batcher.submit_patiently if patiently else self.batcher.submit
-        return await (self.cache.answer(texts, submit) if self.cache else submit(texts))
-
-    def probabilities(self, logits: Sequence[Row]) -> Sequence[Row]:
-        """Calibrated probabilities (N, C) of logits (N, C)."""
-        temperature = self.model.manifest.temperature
-        return [calibrate(row, temperature) for row in logits]
-
-    def score(self, logits: Sequence[Row], raw_scores: bool) -> list[Scored]:
-        """The answer for each row of logits (N, C)."""
-        labels = self.model.manifest.labels
-        rows = logits if raw_scores else self.probabilities(logits)
-        return [scored(row, labels) for row in rows]
-
-    def _encode(self, text: str, truncate: bool) -> Encoded | RequestError:
-        try:
-            return encode_text(self.model.tokenizer, text, self.limits, truncate)
-        except RequestError as error:
-            return error
 
 
 class Observer(Protocol):
@@ -148,9 +73,7 @@ class Pipeline:
         self._default = lanes[0]
         self._clock = clock
         self._observer = observer
-        self._probe_thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
-        self._probe: asyncio.Task[None] | None = None
-        self._probe_started_s = 0.0
+        self._probe = Probe({lane.name: lane.model for lane in lanes}, clock)
 
     @property
     def default(self) -> Lane:
@@ -237,20 +160,17 @@ class Pipeline:
         self._check_count(texts)
         started_s = self._clock()
         timeout_ms = min(self.settings.timeout_ms, timeout_ms or self.settings.timeout_ms)
-        try:
-            with Deadline(timeout_ms / 1000):
-                encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
-                tokenized_s = self._clock()
-                answer = await lane.answer(token_ids) if token_ids else None
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {timeout_ms} ms") from None
+        with Deadline(timeout_ms):
+            encoded, token_ids = await call_aside(encode, passes * sum(map(len, texts)))
+            tokenized_s = self._clock()
+            answer = await lane.answer(token_ids)
         timing = Timing(
             tokenize_s=tokenized_s - started_s,
-            queue_s=answer.queue_s if answer else 0.0,
-            infer_s=answer.infer_s if answer else 0.0,
+            queue_s=answer.queue_s,
+            infer_s=answer.infer_s,
             total_s=self._clock() - started_s,
         )
-        return encoded, answer.logits if answer else [], timing
+        return encoded, answer.logits, timing
 
     def report(self, reply: Reply) -> Reply:
         """Tell the observer of a reply that is about to be returned."""
@@ -260,39 +180,23 @@ class Pipeline:
     async def probe(self) -> None:
         """Run every model on a real text; raise Unavailable when one does not answer.
 
-        Past the queue: a long queue is no reason to be taken out of service. Whoever asks
-        meanwhile shares one run, so that a model that hangs holds one thread, not many.
+        Past the queue: a long queue is no reason to be taken out of service. Raises
+        DeadlineExceeded when there is no answer in time.
         """
         if any(lane.batcher.closed for lane in self.lanes.values()):
-            raise Unavailable("the service is stopping")
-        if self._probe is None or self._probe.done():
-            self._probe_started_s = self._clock()
-            self._probe = asyncio.create_task(self._run_all())
-        try:
-            await asyncio.wait_for(asyncio.shield(self._probe), self.settings.timeout_ms / 1000)
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer within {self.settings.timeout_ms} ms") from None
-
-    async def _run_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        for lane in self.lanes.values():
-            if not await loop.run_in_executor(self._probe_thread, _answers, lane.model):
-                raise Unavailable(f"model {lane.name} does not answer")
+            raise Unavailable(STOPPING)
+        await self._probe.run(self.settings.timeout_ms)
 
     def longest_run_s(self) -> float:
         """For how long the longest of all engine runs has been running."""
         runs_s = [lane.batcher.longest_run_s() for lane in self.lanes.values()]
-        if self._probe and not self._probe.done():
-            runs_s.append(self._clock() - self._probe_started_s)
-        return max(runs_s)
+        return max(*runs_s, self._probe.running_s())
 
     async def close(self) -> None:
         """Answer what runs, refuse the rest, and take no more."""
         for lane in self.lanes.values():
             await lane.batcher.close()
-        if self._probe:
-            await asyncio.wait({self._probe})
-        self._probe_thread.shutdown(wait=False)
+        await self._probe.close()
 
     def abandon(self, reason: str) -> None:
         """Answer whoever waits with Unavailable and take no more: an engine hangs."""
@@ -369,11 +273,3 @@ def _join(
     """Put the answers back between the texts that were refused."""
     rest = iter(answers)
     return [Outcome(next(rest), item) if isinstance(item, Encoded) else item for item in encoded]
-
-
-def _answers(model: Model) -> bool:
-    try:
-        logits = model.logits([model.tokenizer.encode(PROBE_TEXT)])
-    except Exception:  # onnxruntime's own exceptions share no public base class
-        return False
-    return bool(np.isfinite(logits).all())

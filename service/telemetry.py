@@ -13,8 +13,9 @@ from service.engine import Float32
 from service.errors import RequestError
 from service.logs import AccessLog
 from service.metrics import Metrics, ModelMetrics
-from service.pipeline import Pipeline, Reply
+from service.pipeline import Pipeline
 from service.records import CLIENT_CLOSED_REQUEST, RequestIds, RequestRecord, current_record
+from service.replies import Reply
 from service.tracing import NoTracer, Tracer
 
 LOOK_EVERY_S = 0.5

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from service import __version__
 from service.errors import SentimentError
-from service.pipeline import Timing
 from service.records import RequestRecord
+from service.replies import Timing
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 TRACES_PATH = "/v1/traces"

@@ -21,6 +21,7 @@ from service.infer import (
     read_texts,
     write_response,
 )
+from service.lane import Lane
 from service.oip import (
     IndexedModel,
     InferRequest,
@@ -32,7 +33,6 @@ from service.oip import (
     ServerReady,
 )
 from service.openapi import inline_schema
-from service.pipeline import Lane
 from service.routes.bodies import BINARY, require_json_or_binary
 from service.routes.deadline import TIMEOUT_PARAMETER, read_timeout_ms
 from service.routes.disconnect import while_connected

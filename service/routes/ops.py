@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from service import __version__
-from service.pipeline import Lane, Pipeline
+from service.lane import Lane
+from service.pipeline import Pipeline
 from service.routes.documented import documented_errors
 from service.routes.stages import MetricsPage, PipelineStage
 from service.schemas import (

@@ -1,7 +1,8 @@
-"""Stand-ins that the tests control: an executor, a clock and an engine."""
+"""What the tests control: the turns of the event loop, an executor, a clock and an engine."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -12,6 +13,12 @@ import numpy as np
 from service.engine import CPU, Float32, Int32
 
 SECRET = "what a user wrote"
+
+
+async def settle() -> None:
+    """Let everything on the event loop that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 class ManualExecutor(Executor):

@@ -16,7 +16,7 @@ import numpy as np
 
 from service.engine import CPU, CUDA, Engine, Float32, Int32
 from service.model import Model, open_model
-from service.pipeline import PROBE_TEXT
+from service.probe import PROBE_TEXT
 from service.server import run_server
 from service.settings import Settings, find_models_dir
 

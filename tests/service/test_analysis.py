@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from service.analysis import Analyses, Analysis, analyze
-from service.batcher import TokenIds
 from service.engine import CPU, Float32, Int32
 from service.errors import DeadlineExceeded, InvalidInput, Overloaded, TooLarge
 from service.model import Model, open_model
-from service.pipeline import Outcome, Pipeline, Reply, open_pipeline
+from service.pipeline import Pipeline, open_pipeline
+from service.replies import Outcome, Reply
 from service.settings import Settings
+from service.waiting import TokenIds
 from tests.service.fakes import BrokenEngine, GatedEngine
 from tests.tiny import SENTENCES, make_bundle
 

@@ -12,10 +12,10 @@ import pytest
 
 from service.batcher import PLANNED_TEXTS, Answer, Batcher, BatchLimits
 from service.engine import Float32
-from service.errors import Overloaded, TooLarge, Unavailable
+from service.errors import Unavailable
 from service.model import Model
 from service.planner import BatchBudget, CostModel
-from tests.service.fakes import SECRET, EchoRun, FakeClock, ManualExecutor
+from tests.service.fakes import SECRET, EchoRun, FakeClock, ManualExecutor, settle
 
 pytestmark = pytest.mark.anyio
 COST = CostModel(fixed_s=1.0, step_s=0.001, token_s=0.01)
@@ -59,12 +59,6 @@ class Bench:
     async def run_all(self) -> None:
         while self.executor.calls:
             await self.run_next()
-
-
-async def settle() -> None:
-    """Let everything on the event loop that can go on do so."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def test_an_idle_batcher_runs_a_text_at_once() -> None:
@@ -156,14 +150,6 @@ async def test_what_arrived_while_a_short_batch_ran_runs_together() -> None:
     assert bench.run.batches == [[[1], [2], [3], [4]]]
 
 
-async def test_a_request_with_too_many_texts_for_the_queue_now_is_refused() -> None:
-    bench = Bench()
-    await bench.submit([1])
-    await bench.submit(*[[2]] * 15)
-    with pytest.raises(Overloaded, match="15 texts wait and 6 more would pass the limit of 20"):
-        await bench.batcher.submit([[3]] * 6)
-
-
 async def test_a_hanging_run_can_be_told_and_abandoned() -> None:
     bench = Bench()
     hanging, waiting = await bench.submit([1]), await bench.submit([2])
@@ -183,32 +169,6 @@ async def test_nothing_runs_for_no_time() -> None:
     await bench.submit([1])
     await bench.run_all()
     assert bench.batcher.longest_run_s() == 0.0
-
-
-async def test_a_request_is_refused_whole_when_the_queue_is_full() -> None:
-    bench = Bench()
-    await bench.submit([1])
-    await bench.submit([2] * 90, [2] * 90)
-    with pytest.raises(Overloaded, match="180 tokens wait and 30 more would pass the limit of 200"):
-        await bench.batcher.submit([[3] * 10, [3] * 20])
-    assert bench.batcher.waiting_tokens == 180
-
-
-async def test_room_comes_back_as_texts_run() -> None:
-    bench = Bench()
-    await bench.submit([1])
-    await bench.submit([2] * 90, [2] * 90)
-    await bench.run_next()
-    task = await bench.submit([3] * 100)
-    await bench.run_all()
-    assert (await task).logits == [[3, 100]]
-    assert bench.batcher.waiting_tokens == 0
-
-
-async def test_a_request_that_could_never_wait_is_too_large() -> None:
-    with pytest.raises(TooLarge, match="has 201 tokens, the limit is 200") as caught:
-        await Bench().batcher.submit([[1] * 201])
-    assert caught.value.param == "inputs"
 
 
 async def test_batcher_drops_cancelled_requests() -> None:
@@ -344,22 +304,6 @@ async def test_patient_texts_take_half_of_the_queue_and_wait_for_the_rest() -> N
     assert [(await task).logits[0][0] for task in patient] == [1, 2, 3]
 
 
-async def test_patient_texts_are_let_in_in_their_order() -> None:
-    bench = Bench()
-    running = await bench.submit([1])
-    first, large, small = [await bench.submit_patiently([n] * n) for n in (90, 80, 1)]
-    assert bench.batcher.waiting_texts == 1  # the small one would fit, but it is not its turn
-    await bench.run_all()
-    await asyncio.gather(running, first, large, small)
-
-
-async def test_patient_texts_beyond_the_half_go_when_nothing_waits() -> None:
-    bench = Bench()
-    task = await bench.submit_patiently([7] * 500)
-    await bench.run_all()
-    assert (await task).logits[0] == [7, 500]
-
-
 async def test_a_patient_request_that_is_cancelled_lets_the_next_in() -> None:
     bench = Bench()
     await bench.submit([1])
@@ -370,24 +314,3 @@ async def test_a_patient_request_that_is_cancelled_lets_the_next_in() -> None:
     assert bench.batcher.waiting_tokens == 90
     await bench.run_all()
     assert (await last).logits[0][0] == 3
-
-
-async def test_patient_texts_outside_are_refused_when_the_queue_closes() -> None:
-    bench = Bench()
-    running = await bench.submit([1])
-    patient = [await bench.submit_patiently([n] * 90) for n in (1, 2)]
-    closing = asyncio.create_task(bench.batcher.close())
-    await settle()
-    await bench.run_all()
-    await asyncio.gather(closing, running)
-    for task in (*patient, await bench.submit_patiently([1])):
-        with pytest.raises(Unavailable, match="stopping"):
-            await task
-
-
-async def test_texts_are_cut_into_pieces_that_can_be_let_in() -> None:
-    cut = Bench().batcher.cut
-    texts = [[1] * length for length in (60, 40, 1, 500, 1, 1)]
-    assert [[len(text) for text in piece] for piece in cut(texts)] == [[60, 40], [1], [500], [1, 1]]
-    assert [len(piece) for piece in cut([[1]] * 25)] == [10, 10, 5]
-    assert list(cut([])) == []

@@ -8,7 +8,7 @@ import pytest
 
 from service.bulk import in_order
 from service.errors import BodyTimeout
-from tests.service.test_batcher import settle
+from tests.service.fakes import settle
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,15 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
-from service.batcher import Answer, TokenIds
+from service.batcher import Answer
 from service.cache import AnswerCache
 from service.engine import Engine, Float32, Int32
 from service.errors import TooLarge, Unavailable
 from service.model import Model
-from service.pipeline import Outcome, Pipeline, open_pipeline
+from service.pipeline import Pipeline, open_pipeline
+from service.replies import Outcome
 from service.settings import Settings
+from service.waiting import TokenIds
 
 pytestmark = pytest.mark.anyio
 

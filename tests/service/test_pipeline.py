@@ -20,9 +20,10 @@ from service.errors import (
     Unavailable,
 )
 from service.model import Model
-from service.pipeline import Outcome, Pipeline, Reply, open_pipeline
+from service.pipeline import Pipeline, open_pipeline
+from service.replies import Outcome, Reply
 from service.settings import Settings
-from tests.service.fakes import BrokenEngine, FakeClock, GatedEngine
+from tests.service.fakes import BrokenEngine, GatedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -147,19 +148,6 @@ async def test_long_runs_leave_the_cpu_to_short_ones(
         await pipeline.predict(["good"])
     assert engine.niceness == min(before + niceness, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
-
-
-async def test_probes_share_a_run_and_its_length_is_known(model: Model) -> None:
-    engine, clock = GatedEngine(model.engine), FakeClock()
-    async with open_pipeline(Settings(), with_engine(model, engine), clock) as pipeline:
-        probes = [asyncio.create_task(pipeline.probe()) for _ in range(100)]
-        await asyncio.to_thread(engine.entered.wait)
-        clock.now_s = 12.0
-        assert pipeline.longest_run_s() == 12.0
-        engine.gate.set()
-        await asyncio.gather(*probes)
-        assert pipeline.longest_run_s() == 0.0
-    assert engine.runs == 1
 
 
 async def test_a_failing_engine_is_unavailable(model: Model) -> None:
