@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.993,
-                    "scores": {"positive": 0.993, "neutral": 0.006, "negative": 0.001},
+                    "score": 0.996,
+                    "scores": {"positive": 0.996, "neutral": 0.003, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.96,
-                    "scores": {"negative": 0.96, "neutral": 0.037, "positive": 0.003},
+                    "score": 0.99,
+                    "scores": {"negative": 0.99, "neutral": 0.006, "positive": 0.004},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.993},
-                {"label": "neutral", "score": 0.006},
+                {"label": "positive", "score": 0.996},
+                {"label": "neutral", "score": 0.003},
                 {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.999}], [{"label": "positive", "score": 0.896}]],
+        "value": [[{"label": "positive", "score": 0.998}], [{"label": "positive", "score": 0.885}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.3.0",
+            "model_version": "1.4.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.993]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.996]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.001, 0.006, 0.993],
+                    "data": [0.001, 0.003, 0.996],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.3.0",
+            "model_version": "1.4.0",
             "id": "42",
             "outputs": [
                 {
@@ -204,9 +204,9 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "model": "default",
             "analyses": [
                 {
-                    "label": "positive",
-                    "score": 0.302,
-                    "probabilities": {"positive": 0.558, "negative": 0.256, "neutral": 0.186},
+                    "label": "negative",
+                    "score": -0.756,
+                    "probabilities": {"negative": 0.867, "positive": 0.111, "neutral": 0.021},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,11 +216,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.98,
+                            "score": 0.991,
                             "probabilities": {
-                                "positive": 0.982,
-                                "neutral": 0.015,
+                                "positive": 0.994,
                                 "negative": 0.003,
+                                "neutral": 0.003,
                             },
                         },
                         {
@@ -228,11 +228,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.893,
+                            "score": -0.927,
                             "probabilities": {
-                                "negative": 0.902,
-                                "neutral": 0.089,
-                                "positive": 0.009,
+                                "negative": 0.938,
+                                "neutral": 0.051,
+                                "positive": 0.011,
                             },
                         },
                     ],
@@ -247,8 +247,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "positive",
-                    "score": 0.43,
-                    "probabilities": {"positive": 0.658, "negative": 0.227, "neutral": 0.115},
+                    "score": 0.299,
+                    "probabilities": {"positive": 0.629, "negative": 0.33, "neutral": 0.04},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -258,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.878,
+                            "score": 0.925,
                             "probabilities": {
-                                "positive": 0.893,
-                                "neutral": 0.091,
-                                "negative": 0.016,
+                                "positive": 0.945,
+                                "neutral": 0.036,
+                                "negative": 0.019,
                             },
                         },
                         {
@@ -270,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.873,
+                            "score": -0.798,
                             "probabilities": {
-                                "negative": 0.906,
-                                "neutral": 0.06,
-                                "positive": 0.034,
+                                "negative": 0.86,
+                                "neutral": 0.078,
+                                "positive": 0.062,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.744},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.118},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.025},
-                            {"text": "也", "offset": 7, "length": 1, "effect": 0.175},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.608},
-                            {"text": "。", "offset": 9, "length": 1, "effect": 0.012},
-                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -0.502},
-                            {"text": "了", "offset": 14, "length": 1, "effect": -0.062},
-                            {"text": "！", "offset": 15, "length": 1, "effect": 0.079},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.733},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.014},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.079},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.317},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.631},
+                            {"text": "。", "offset": 9, "length": 1, "effect": -0.037},
+                            {"text": "送餐太慢", "offset": 10, "length": 4, "effect": -0.632},
+                            {"text": "了", "offset": 14, "length": 1, "effect": -0.148},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.106},
                         ],
-                        "remainder": -0.717,
+                        "remainder": -0.394,
                     },
                 }
             ],
@@ -310,10 +310,10 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.993,"scores":{"positive":0.993,'
-        '"neutral":0.006,"negative":0.001},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.96,"scores":{"negative":0.96,"neutral":0.037,'
-        '"positive":0.003},"tokens":10,"truncated":false}\n'
+        "value": '{"id":1,"label":"positive","score":0.996,"scores":{"positive":0.996,'
+        '"neutral":0.003,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.99,"scores":{"negative":0.99,"neutral":0.006,'
+        '"positive":0.004},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
     },
@@ -330,8 +330,8 @@ FILED_EXAMPLES: dict[str, Any] = {
     "reviews": {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
-        '7,"Great value, will buy again.",positive,0.98,0.001,0.018,0.98,\n'
-        "8,味道很差,negative,0.873,0.873,0.121,0.006,\n"
+        '7,"Great value, will buy again.",positive,0.996,0.0,0.004,0.996,\n'
+        "8,味道很差,negative,0.978,0.978,0.017,0.004,\n"
         "9,,,,,,,the text is empty\n",
     },
 }

@@ -33,10 +33,6 @@ FLOORS = {
     ("tweets_semeval", "all_labels", "macro_recall"): 0.58,
 }
 
-# Aims that this bundle misses (89.9, see its model card). Strict: who reaches one is told to take
-# it out of here.
-MISSED = {"chnsenticorp"}
-
 TEXTS = (
     "The first half drags, but the last twenty minutes are worth the ticket.",
     "Arrived late, box crushed, and the charger does not fit. Avoid!!!",
@@ -88,7 +84,11 @@ def test_it_is_english_and_chinese_with_three_labels(model: Model) -> None:
 def test_its_manifest_holds_the_run_that_made_it(model: Model) -> None:
     run = parse_run(model.manifest.run)
     assert run.name == model.manifest.name
-    files = {name for source in run.data for name in (source.train, source.dev, source.test)}
+    files = {
+        name
+        for source in run.data
+        for name in (source.train, source.templates, source.dev, source.test)
+    }
     assert set(model.manifest.data) == files - {None}
 
 
@@ -149,14 +149,7 @@ def test_training_reads_the_tokens_that_serving_reads(model: Model) -> None:
         assert model.manifest.unk_id not in model.tokenizer.encode(text)
 
 
-@pytest.mark.parametrize(
-    ("name", "ways", "measure"),
-    [
-        pytest.param(*floor, marks=pytest.mark.xfail(strict=True) if floor[0] in MISSED else ())
-        for floor in FLOORS
-    ],
-    ids=map("-".join, FLOORS),
-)
+@pytest.mark.parametrize(("name", "ways", "measure"), FLOORS, ids=map("-".join, FLOORS))
 def test_its_figures_are_above_the_floors(
     metrics: dict[str, Any], name: str, ways: str, measure: str
 ) -> None:

@@ -1,7 +1,7 @@
 """The examples of README and docs/, run against a real server with the shipped model.
 
-Those are every block of Python, and of shell every one that needs nothing but the project; a run
-file is read as training reads it.
+Those are every block of Python, and of shell every one that needs nothing but the project; run
+files and files of templates are read as training reads them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from openpyxl import Workbook
 
 from tests.service.serving import PATIENCE_S, Server
 from training.config import parse_run
+from training.drawing import draw_rows
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLE = re.compile(r"^```(python|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RUN_FILE = re.compile(r"^```toml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TOML = re.compile(r"^```toml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What other tests do (make, Docker), what does not end, and what trains.
 ELSEWHERE = re.compile(
     r"^(make|docker|torchrun|jupyter) |sentiment serve|\.toml"
@@ -56,6 +57,8 @@ YOUR_FILES = {
     "评论.csv": "编号,评论\n1,味道很好\n".encode("gb18030"),
     "评论.xlsx": make_workbook(),
     "my-reviews.csv": b"text,label\n" + b"Great value!,positive\nIt broke.,negative\n" * 5,
+    "train.csv": b"text,label\nGreat value!,positive\nIt broke.,negative\n",
+    "test.csv": b"text,label\nGreat!,positive\nBroken.,negative\n",
 }
 """What the examples read."""
 
@@ -106,8 +109,17 @@ def test_example(server: Server, tmp_path: Path, language: str, code: str) -> No
     assert done.stdout or len(list(tmp_path.iterdir())) > len(YOUR_FILES) + 1
 
 
-def test_run_files_are_read_as_training_reads_them() -> None:
-    examples = [example for page in PAGES for example in RUN_FILE.findall(page.read_text())]
-    assert examples
-    for example in examples:
+def test_files_of_training_are_read_as_it_reads_them(tmp_path: Path) -> None:
+    examples = [example for page in PAGES for example in TOML.findall(page.read_text())]
+    runs = [example for example in examples if not is_templates(example)]
+    for example in runs:
         assert parse_run({"name": "yours", **tomllib.loads(example)}).data
+    for example in filter(is_templates, examples):
+        path = tmp_path / "templates.toml"
+        path.write_text(example)
+        assert len(draw_rows(path, 10, "a")[0]) == 10
+    assert 0 < len(runs) < len(examples)
+
+
+def is_templates(example: str) -> bool:
+    return "[[templates]]" in example
