@@ -29,7 +29,15 @@ from training.unlabelled import (
 )
 from training.vectors import check_vectors
 
-OFF = {"weight_drop": 0.0, "start": None, "layer_rate_factor": 1.0, "unfreeze_passes": 0.0}
+OFF = {
+    "weight_drop": 0.0,
+    "start": None,
+    "layer_rate_factor": 1.0,
+    "unfreeze_passes": 0.0,
+    "templates": None,
+    "template_rows": 20_000,
+    "taught": True,
+}
 """Settings that are younger than checkpoints still in use, and what turns each off."""
 
 
@@ -122,7 +130,7 @@ def pretraining_fingerprint(run: RunConfig, prepared: Prepared) -> str:
     settings = run_as_dict(run)
     return digest(
         [settings["model"][field] for field in (*SHAPE, "layer_dropout", "weight_drop")],
-        [settings[key] for key in ("pretraining", "seed", "data", "unlabelled")],
+        [settings["pretraining"], settings["seed"], _sources(settings), settings["unlabelled"]],
         [data_set.hashes for data_set in prepared.data_sets],
         [each.hash for each in prepared.unlabelled],
         sha256(prepared.tokenizer),
@@ -136,7 +144,7 @@ def data_facts(run: RunConfig, prepared: Prepared) -> list[object]:
     return [
         prepared.labels,
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
-        [settings["data"]],
+        [_sources(settings)],
         *([unlabelled] if prepared.unlabelled else []),
     ]
 
@@ -150,6 +158,10 @@ def _start_facts(run: RunConfig, prepared: Prepared) -> list[str]:
     if run.pretraining:
         return [pretraining_fingerprint(run, prepared)]
     return [prepared.start.digest] if prepared.start else []
+
+
+def _sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_without_what_is_off(source) for source in settings["data"]]
 
 
 def _without_what_is_off(settings: dict[str, Any]) -> dict[str, Any]:
