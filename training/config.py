@@ -8,18 +8,16 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from training.data_config import DataSource, Name, Positive, Share, TextSource
+from training.data_config import STRICT, DataSource, Name, Positive, Share, TextSource
 from training.distillation_config import DistillationConfig
 from training.errors import ConfigError, problems
 
 Cell = Literal["rnn", "lstm", "gru"]
 Pooling = Literal["last", "mean", "max", "attention"]
 Precision = Literal["auto", "bf16", "fp32"]
-
-_STRICT = ConfigDict(extra="forbid")
 
 GOLDEN_TEXTS = (
     "The battery lasts two days and the screen is gorgeous.",
@@ -33,7 +31,7 @@ GOLDEN_TEXTS = (
 )
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TokenizerConfig:
     """sentencepiece unigram with byte fallback (Kudo 2018)."""
 
@@ -43,7 +41,7 @@ class TokenizerConfig:
     sample_texts: Positive = 400_000
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """The network: embedding -> encoder -> pooling -> head. Sizes are in units."""
 
@@ -70,7 +68,7 @@ class ModelConfig:
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class NGramConfig:
     """The linear model over pieces and pairs of pieces that is added to the network."""
 
@@ -80,7 +78,7 @@ class NGramConfig:
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LoopConfig:
     """The loop: how long, how fast, and when to stop."""
 
@@ -110,7 +108,7 @@ class LoopConfig:
         return self.passes + sum(self.restarts)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class PretrainingConfig(LoopConfig):
     """A language model over embedding and encoder, trained before the classifier."""
 
@@ -122,7 +120,7 @@ class PretrainingConfig(LoopConfig):
     """Of the features of embedded tokens and of states, the same throughout a text."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TrainingConfig(LoopConfig):
     """How the classifier is trained."""
 
@@ -148,7 +146,7 @@ class TrainingConfig(LoopConfig):
     the first (Howard & Ruder 2018); 0 trains all from the beginning."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class RunConfig:
     """A whole run."""
 

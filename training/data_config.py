@@ -13,10 +13,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
-_STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid")
+"""A field that there is not is refused, in every table of a run file."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DataSource:
     """One labelled data set, from files, from the Hugging Face hub, or drawn from templates.
 
@@ -60,7 +61,7 @@ class DataSource:
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TextSource:
     """A file of texts without labels; its path starts at the data folder."""
 

@@ -21,7 +21,6 @@ from training.rows import Rows, from_frame, is_unicode, kept
 
 Split = Literal["train", "dev", "test"]
 TWO_WAY = ("negative", "positive")
-NO_ROWS = Rows()
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class DataSet:
 class _Split:
     """The rows of one split as they were read, before any is dropped."""
 
-    origin: str = ""
-    rows: Rows = NO_ROWS
+    origin: str
+    rows: Rows
 
 
 def load_data(
@@ -125,7 +124,7 @@ def _read_splits(
 
     def read(split: str | None) -> _Split:
         if split is None:
-            return _Split()
+            return _Split("", Rows())
         if source.hub:
             origin = f"{source.hub}:{split}"
             rows = from_frame(_read_hub(source, split), source, origin, domain_column)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+from training.data_config import STRICT
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TeacherConfig:
     """One teacher: a bundle, or a sequence classifier of Hugging Face transformers."""
 
@@ -34,7 +34,7 @@ class TeacherConfig:
         return self
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DistillationConfig:
     """What the network learns beside, or instead of, the labels (Hinton et al. 2015)."""
 
