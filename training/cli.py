@@ -17,7 +17,7 @@ from training.comparison_report import TABLE_FILE, write_comparison
 from training.config import RunConfig, read_run
 from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
 from training.contrast import probe as probe_model
-from training.datasets import describe
+from training.datasets import describe, load_data
 from training.distance import measure_reach, reach_markdown
 from training.distributed import World, world
 from training.errors import ConfigError, TrainingError
@@ -35,6 +35,8 @@ from training.run import PRETRAINING_FOLDER, discard, restore
 from training.run import pretrain as pretrain_model
 from training.run import train as train_model
 from training.test_sets import open_test_sets, sample
+from training.transformer import FinetuneConfig, dev_accuracies
+from training.transformer import finetune as finetune_encoder
 from training.variants import choose_variants
 
 app = typer.Typer(
@@ -269,6 +271,34 @@ def pretrain(
         leads = here.leads
     if leads:
         typer.echo(f"language model: {own}")
+
+
+@app.command()
+def finetune(
+    run_file: RunFile,
+    encoder: Annotated[
+        str, typer.Option("--from", help="A name on the Hugging Face hub, or a folder.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="Folder of the classifier.")],
+    data: Data = Path(),
+    language: Annotated[
+        str | None, typer.Option(help="Learn from the data sets of one language alone.")
+    ] = None,
+    passes: Annotated[int, typer.Option(min=1)] = 1,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, max=1)] = 1e-4,
+    max_tokens: Annotated[int, typer.Option(min=4, max=512, help="Read of a text.")] = 64,
+    settings: Settings = None,
+) -> None:
+    """Make a transformer that can teach: fit one to the train rows of a run. Resumes."""
+    run = _read(run_file, settings)
+    config = FinetuneConfig(encoder, language, passes, batch_size, learning_rate, max_tokens)
+    labels, data_sets = load_data(run, data)
+    typer.echo("\n".join(describe(data_sets)), err=True)
+    finetune_encoder(config, labels, data_sets, output, run.seed)
+    for name, figure in dev_accuracies(config, labels, data_sets, output):
+        typer.echo(f"{name}, dev: accuracy {figure}")
+    typer.echo(f"\nclassifier: {output}")
 
 
 @app.command()

@@ -32,6 +32,8 @@ class DataSource:
     templates: str | None = None
     """In place of `train`: a file of templates, from the current folder, to draw rows from."""
     template_rows: Positive = 20_000
+    train_rows: Positive | None = None
+    """At most so many of its train rows, drawn at random."""
     hub: str | None = None
     hub_config: str | None = None
     language: str | None = None
@@ -68,3 +70,7 @@ class TextSource:
     file: str
     text_column: str = "text"
     language: str | None = None
+    sentences: bool = False
+    """Whether each sentence counts as a text of its own."""
+    rows: Positive | None = None
+    """At most so many of them, drawn at random."""

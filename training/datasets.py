@@ -154,6 +154,8 @@ def _prepare(
         raise DataError(f"{splits[0].origin}: no row is left to train on ({dict(dropped)})")
     if source.has_train and source.dev is None:
         train, dev = _hold_out(train, source, seed)
+    if source.train_rows:
+        train = train.sample(source.train_rows)
     labels = source.labels or tuple(sorted({*train.labels, *dev.labels, *test.labels}))
     if source.has_train and len(labels) < 2:
         raise DataError(f"{splits[0].origin}: holds one class only: {list(labels)}")

@@ -34,19 +34,24 @@ def ask(
     languages: Sequence[str | None],
     wanted: Bool,
 ) -> Float32:
-    """Log-probabilities (N, C) of texts, averaged over the teachers that know their language.
+    """Log-probabilities (N, C) of texts, averaged over the teachers that answer for them.
 
     `wanted` (N,) are the texts to ask about. Teachers that say different labels are averaged
     given the labels that all of them say; -inf for any other, and for a text not asked about.
     Raises ConfigError where the teachers of a text share fewer than two labels, and for a
     teacher without a text to answer.
     """
-    asked: list[Int] = [np.flatnonzero(wanted & _knows(each, languages)) for each in teachers]
+    asked: list[Int] = []
+    for teacher in teachers:
+        answers = map(teacher.answers, texts, languages)
+        asked.append(np.flatnonzero(wanted & np.fromiter(answers, np.bool_, len(texts))))
     said = np.zeros((len(texts), len(teachers[0].says)), dtype=np.bool_)
     said[np.concatenate(asked)] = True
     for teacher, rows in zip(teachers, asked, strict=True):
         if not len(rows):
-            raise ConfigError(f"teacher {teacher.name}: no text is in {teacher.language!r}")
+            raise ConfigError(
+                f"teacher {teacher.name}: no text is in its language and within max_characters"
+            )
         said[rows] &= teacher.says
         if (said[rows].sum(axis=1) < 2).any():
             raise ConfigError(
@@ -54,25 +59,27 @@ def ask(
             )
     return average(
         (
-            (rows, teacher.scores([texts[row] for row in rows]))
+            (rows, teacher.scores([texts[row] for row in rows]), teacher.weight)
             for teacher, rows in zip(teachers, asked, strict=True)
         ),
         said,
     )
 
 
-def average(answers: Iterable[tuple[Int, Float32 | Float64]], said: Bool) -> Float32:
+def average(answers: Iterable[tuple[Int, Float32 | Float64, float]], said: Bool) -> Float32:
     """Log of the mean probability (N, C) of each label, given that it is one of those `said`.
 
-    `answers` are rows (M,) and log-probabilities (M, C) for them, up to a constant per row.
+    `answers` are rows (M,), log-probabilities (M, C) for them, up to a constant per row, and
+    their weight.
     -inf for labels that are not said, and rows that nobody answers.
     """
-    total, count = np.full(said.shape, -np.inf), np.zeros((len(said), 1))
-    for rows, scores in answers:
+    total, weights = np.full(said.shape, -np.inf), np.zeros((len(said), 1))
+    for rows, scores, weight in answers:
         given = log_softmax(np.where(said[rows], scores, -np.inf), axis=1)
-        total[rows] = np.logaddexp(total[rows], given)
-        count[rows] += 1
-    mean: Float32 = (total - np.log(np.maximum(count, 1))).astype(np.float32)
+        total[rows] = np.logaddexp(total[rows], given + np.log(weight))
+        weights[rows] += weight
+    answered = np.where(weights > 0, weights, 1.0)
+    mean: Float32 = (total - np.log(answered)).astype(np.float32)
     return mean
 
 
@@ -94,9 +101,3 @@ def without_fold(data_sets: Sequence[DataSet], number: int, folds: int, seed: in
         )
         for each in data_sets
     ]
-
-
-def _knows(teacher: Teacher, languages: Sequence[str | None]) -> Bool:
-    """Whether a teacher knows the language of each text (N,), as far as it is named."""
-    known = {None, teacher.language}
-    return np.array([teacher.language is None or language in known for language in languages])

@@ -22,6 +22,10 @@ class TeacherConfig:
     """A name on the hub, or a folder, from the current one."""
     language: str | None = None
     """It is not asked about texts of other languages; by default it knows them all."""
+    max_characters: Annotated[int, Field(ge=1)] | None = None
+    """It is not asked about longer texts."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of what it says, in the average over the teachers of a text."""
     rename_labels: Mapping[str, str] = field(default_factory=dict)
     """The teacher's label -> label of the run; the probabilities of several to one add up."""
     leave_out: tuple[str, ...] = ()

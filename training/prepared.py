@@ -36,6 +36,9 @@ OFF = {
     "unfreeze_passes": 0.0,
     "templates": None,
     "template_rows": 20_000,
+    "train_rows": None,
+    "sentences": False,
+    "rows": None,
     "taught": True,
 }
 """Settings that are younger than checkpoints still in use, and what turns each off."""
@@ -130,7 +133,7 @@ def pretraining_fingerprint(run: RunConfig, prepared: Prepared) -> str:
     settings = run_as_dict(run)
     return digest(
         [settings["model"][field] for field in (*SHAPE, "layer_dropout", "weight_drop")],
-        [settings["pretraining"], settings["seed"], _sources(settings), settings["unlabelled"]],
+        [settings["pretraining"], settings["seed"], _sources(settings), _texts(settings)],
         [data_set.hashes for data_set in prepared.data_sets],
         [each.hash for each in prepared.unlabelled],
         sha256(prepared.tokenizer),
@@ -140,7 +143,7 @@ def pretraining_fingerprint(run: RunConfig, prepared: Prepared) -> str:
 def data_facts(run: RunConfig, prepared: Prepared) -> list[object]:
     """What the data are, and what their labels mean."""
     settings = run_as_dict(run)
-    unlabelled = [settings["unlabelled"], *(each.hash for each in prepared.unlabelled)]
+    unlabelled = [_texts(settings), *(each.hash for each in prepared.unlabelled)]
     return [
         prepared.labels,
         [(data_set.labels, data_set.hashes) for data_set in prepared.data_sets],
@@ -162,6 +165,10 @@ def _start_facts(run: RunConfig, prepared: Prepared) -> list[str]:
 
 def _sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [_without_what_is_off(source) for source in settings["data"]]
+
+
+def _texts(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    return [_without_what_is_off(source) for source in settings["unlabelled"]]
 
 
 def _without_what_is_off(settings: dict[str, Any]) -> dict[str, Any]:

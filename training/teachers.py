@@ -54,13 +54,26 @@ class Teacher:
     """
 
     def __init__(self, classifier: Classifier, config: TeacherConfig, labels: Sequence[str]):
-        self.name, self.language = classifier.name, config.language
-        self._classifier = classifier
+        self.name, self.weight = classifier.name, config.weight
+        self._classifier, self._config = classifier, config
         self._column_of = _columns(classifier, config, labels)
         self.says: Bool = np.isin(np.arange(len(labels)), self._column_of)
         """(C,), True for the labels of the run that it knows."""
-        self.identity = [classifier.identity, self._column_of.tolist(), self.language]
-        """Changes with what it would say."""
+        self.identity = [
+            classifier.identity,
+            self._column_of.tolist(),
+            config.language,
+            config.max_characters,
+            config.weight,
+        ]
+        """Changes with what it would say, and of which texts."""
+
+    def answers(self, text: str, language: str | None) -> bool:
+        """Whether it is asked about a text in a language, None where that is not named."""
+        longest = self._config.max_characters
+        return (longest is None or len(text) <= longest) and (
+            self._config.language is None or language in (None, self._config.language)
+        )
 
     def scores(self, texts: Sequence[str]) -> Float64:
         """Log-probabilities (N, C), up to a constant per text; -inf for what it cannot say."""

@@ -68,7 +68,7 @@ def _cross_fit(
     labelled = sum(len(data_set.train) for data_set in prepared.data_sets)
     fold_of = folds_of(texts, folds, run.seed)
 
-    def answers() -> Iterator[tuple[Int, Float32]]:
+    def answers() -> Iterator[tuple[Int, Float32, float]]:
         for number in range(folds):
             if world.leads:
                 print(f"fold {number + 1} of {folds}", flush=True)
@@ -79,7 +79,7 @@ def _cross_fit(
             held_out[labelled:] = True
             rows = np.flatnonzero(held_out & prepared.asked)
             store = TokenStore.of(tokenizer.encode_all([texts[row] for row in rows], threads=-1))
-            yield rows, network_logits(model, store, classes, run.training, world.device)
+            yield rows, network_logits(model, store, classes, run.training, world.device), 1.0
 
     return average(answers(), np.ones((len(texts), classes), dtype=np.bool_))
 

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
+from service.sentences import split_sentences
 from training.data_config import TextSource
 from training.datasets import DataSet
 from training.errors import DataError
@@ -54,6 +56,8 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
     """Read one file; `seen` grows by its texts."""
     frame, digest = read_file(path)
     texts = text_cells(frame, source.text_column, str(path))
+    if source.sentences:
+        texts = [sentence for text in texts for sentence in _sentences(text)]
 
     def reasons() -> Iterator[str | None]:
         for text in texts:
@@ -67,7 +71,14 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
             seen.add(text)
 
     dropped: Counter[str] = Counter()
-    learnt = tuple(texts[index] for index in kept(reasons(), dropped))
-    if not learnt:
+    indices = kept(reasons(), dropped)
+    if not indices:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
-    return UnlabelledSet(source, learnt, dict(dropped), digest)
+    if source.rows and source.rows < len(indices):
+        indices = sorted(Random(0).sample(indices, source.rows))
+    return UnlabelledSet(source, tuple(texts[index] for index in indices), dict(dropped), digest)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for span in split_sentences(text):
+        yield text[span.start : span.end].strip()

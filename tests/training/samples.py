@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from service.bundle import MANIFEST_FILE, MODEL_FILE
@@ -105,6 +107,36 @@ def data_set(
         {},
         {},
     )
+
+
+def write_bert(
+    folder: Path, texts: Iterable[str], labels: Sequence[str] = (), **settings: float
+) -> Path:
+    """A folder with an untrained BERT of a few weights that knows the words of these texts.
+
+    With `labels` it has a head for them.
+    """
+    transformers = pytest.importorskip("transformers", reason="needs the extra `teachers`")
+    words = {word for text in texts for word in re.findall(r"[a-z]+|[\u4e00-\u9fff]", text.lower())}
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(words)]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+        id2label=dict(enumerate(labels)) if labels else None,
+        **settings,
+    )
+    kind = transformers.BertForSequenceClassification if labels else transformers.BertModel
+    torch.manual_seed(0)
+    kind(config).save_pretrained(folder)
+    tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"), model_max_length=64)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def write_csv(path: Path, rows: Iterable[Row], header: Row = ("review", "sentiment")) -> Path:

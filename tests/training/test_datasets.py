@@ -186,6 +186,16 @@ def test_dev_is_held_out_of_train_when_no_file_is_named(tmp_path: Path) -> None:
     assert sorted(rows_of(found)) == sorted(reviews(100))
 
 
+def test_so_many_train_rows_are_drawn_and_no_dev_row_is_lost(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", reviews(50), header=("text", "label"))
+    whole, part = load(tmp_path, dev_share=0.2), load(tmp_path, dev_share=0.2, train_rows=10)
+    assert part.dev == whole.dev
+    assert len(part.train) == 10
+    assert set(part.train.texts) < set(whole.train.texts)
+    assert load(tmp_path, dev_share=0.2, train_rows=10).train == part.train
+    assert load(tmp_path, dev_share=0.2, train_rows=40).train == whole.train
+
+
 def test_holding_out_depends_on_the_seed_alone(tmp_path: Path) -> None:
     write_csv(tmp_path / "train.csv", reviews(100), ("text", "label"))
     assert load(tmp_path).dev == load(tmp_path).dev

@@ -53,8 +53,17 @@ class Monotone:
         return np.tile(self._row, (len(texts), 1))
 
 
-def teacher(name: str, *, language: str | None = None, **probabilities: float) -> Teacher:
-    config = TeacherConfig(bundle=name, language=language)
+def teacher(
+    name: str,
+    *,
+    language: str | None = None,
+    max_characters: int | None = None,
+    weight: float = 1.0,
+    **probabilities: float,
+) -> Teacher:
+    config = TeacherConfig(
+        bundle=name, language=language, max_characters=max_characters, weight=weight
+    )
     return Teacher(Monotone(name, **probabilities), config, LABELS)
 
 
@@ -86,6 +95,19 @@ def test_a_teacher_is_not_asked_about_texts_of_another_language() -> None:
     assert np.exp(log_p[0]) == pytest.approx([0.25, 0.0, 0.75])
 
 
+def test_a_teacher_is_not_asked_about_texts_that_are_too_long_for_it() -> None:
+    short = teacher("short", max_characters=3, negative=0.1, neutral=0.1, positive=0.8)
+    log_p = ask([short, teacher("all", **THREE_WAY)], ["good", "gut", "好"], LANGUAGES, ALL)
+    assert np.exp(log_p[0]) == pytest.approx([0.2, 0.5, 0.3])
+    assert np.exp(log_p[1:]) == pytest.approx(np.tile([0.15, 0.3, 0.55], (2, 1)))
+
+
+def test_teachers_are_averaged_by_their_weights() -> None:
+    heavy = teacher("heavy", weight=3, negative=0.6, neutral=0.1, positive=0.3)
+    log_p = ask([teacher("all", **THREE_WAY), heavy], TEXTS, LANGUAGES, ALL)
+    assert np.exp(log_p) == pytest.approx(np.tile([0.5, 0.2, 0.3], (3, 1)))
+
+
 def test_no_teacher_is_asked_about_texts_that_are_not_wanted() -> None:
     log_p = ask([teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, np.array([True, False, True]))
     assert np.isfinite(log_p).all(axis=1).tolist() == [True, False, True]
@@ -95,7 +117,8 @@ def test_no_teacher_is_asked_about_texts_that_are_not_wanted() -> None:
     ("teachers", "message"),
     [
         ([{"negative": 0.5, "neutral": 0.5}, {"neutral": 0.5, "positive": 0.5}], "b: shares fewer"),
-        ([THREE_WAY, {"language": "fr", **THREE_WAY}], "b: no text is in 'fr'"),
+        ([THREE_WAY, {"language": "fr", **THREE_WAY}], "b: no text is in its language"),
+        ([THREE_WAY, {"max_characters": 1, **THREE_WAY}], "b: no text is .* max_characters"),
     ],
 )
 def test_teachers_that_cannot_teach_together_are_refused(
@@ -104,7 +127,7 @@ def test_teachers_that_cannot_teach_together_are_refused(
     with pytest.raises(ConfigError, match=message):
         ask(
             [teacher(name, **fields) for name, fields in zip("ab", teachers, strict=True)],
-            TEXTS,
+            ["fine", "gut", "ok"],
             ["en"] * 3,
             ALL,
         )

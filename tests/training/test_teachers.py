@@ -13,6 +13,7 @@ from scipy.special import softmax
 from service.errors import BundleError
 from service.model import Model
 from service.postprocess import Float64
+from tests.training.samples import write_bert
 from training.distillation_config import TeacherConfig
 from training.errors import ConfigError
 from training.evaluate import logits_of
@@ -109,29 +110,8 @@ def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def transformer(tmp_path: Path) -> Path:
-    """A folder with an untrained BERT of a few weights, two labels and some 40 words."""
-    transformers = pytest.importorskip("transformers", reason="needs the extra `teachers`")
-    words = sorted({word for text in TEXTS for word in text.replace("很好", "很 好").split()})
-    vocabulary = tmp_path / "vocab.txt"
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary.write_text("\n".join([*special, *words]), encoding="utf-8")
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(special) + len(words),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=64,
-        id2label={0: "NEGATIVE", 1: "POSITIVE"},
-        label2id={"NEGATIVE": 0, "POSITIVE": 1},
-        initializer_range=1.0,
-    )
-    folder = tmp_path / "bert"
-    transformers.BertForSequenceClassification(config).save_pretrained(folder)
-    tokenizer = transformers.BertTokenizer(str(vocabulary), model_max_length=64)
-    tokenizer.save_pretrained(folder)
-    return folder
+    """A folder with an untrained BERT and its head for two labels."""
+    return write_bert(tmp_path / "bert", TEXTS, ("NEGATIVE", "POSITIVE"), initializer_range=1.0)
 
 
 def open_transformer(folder: Path, **fields: Any) -> Teacher:

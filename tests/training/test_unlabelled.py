@@ -65,3 +65,23 @@ def test_a_file_without_texts_to_learn_from_is_refused(
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(DataError, match=f"a.csv: .*{message}"):
         load(tmp_path, "a.csv")
+
+
+def test_sentences_are_texts_of_their_own_where_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text\n"Good. Not bad!  in dev"\n很好。不错。Good.\n')
+    source = TextSource(file="a.csv", sentences=True)
+    (found,) = load_unlabelled([source], tmp_path, SETS)
+    assert found.texts == ("Good.", "Not bad!", "很好。", "不错。")
+    assert found.dropped == {"also in dev or test": 1, "repeated": 1}
+
+
+def test_so_many_texts_are_drawn_of_those_that_are_new(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\n".join(["text", "in dev", *map(str, range(20))]))
+
+    def drawn(rows: int) -> tuple[str, ...]:
+        (found,) = load_unlabelled([TextSource(file="a.csv", rows=rows)], tmp_path, SETS)
+        return found.texts
+
+    assert len(drawn(5)) == 5 == len({*drawn(5)} & {*map(str, range(20))})
+    assert drawn(5) == drawn(5) == tuple(sorted(drawn(5), key=int)) != tuple("01234")
+    assert drawn(20) == drawn(99) == tuple(map(str, range(20)))

@@ -1,0 +1,158 @@
+"""A transformer fine-tuned on the rows of a run, to teach what costs a hundredth of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.datasets import DataSet
+from training.distillation_config import TeacherConfig
+from training.errors import ConfigError, TrainingError
+from training.extras import import_extra
+from training.metrics import Figure, accuracy
+from training.objectives import partial_label_losses
+from training.prepared import digest
+from training.teachers import open_teachers
+
+CHECKPOINTS = "checkpoints"
+FINGERPRINT_FILE = "fingerprint"
+STEPS_A_CHECKPOINT = 500
+WARMUP_SHARE = 0.06
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How an encoder of Hugging Face transformers becomes a classifier."""
+
+    encoder: str
+    """A name on the hub, or a folder, from the current one."""
+    language: str | None
+    """It learns from the data sets of this language alone; None from all."""
+    passes: int
+    batch_size: int
+    learning_rate: float
+    max_tokens: int
+    """Of a text; the rest is not learnt from."""
+
+    def chosen(self, data_sets: Sequence[DataSet]) -> list[DataSet]:
+        """The data sets that it learns from."""
+        return [each for each in data_sets if self.language in (None, each.source.language)]
+
+
+def finetune(
+    config: FinetuneConfig,
+    labels: Sequence[str],
+    data_sets: Sequence[DataSet],
+    folder: Path,
+    seed: int,
+) -> None:
+    """Fit a sequence classifier to the train rows and save it, resuming what lies in `folder`.
+
+    AdamW whose rate rises and falls linearly, by the Trainer of transformers. As everywhere, a
+    two-way set teaches nothing about neutral. Raises ConfigError, naming the extra, where a
+    package is not installed, for an encoder that cannot be loaded, and where there are no train
+    rows; TrainingError when `folder` holds a classifier already, or one half learnt otherwise.
+    """
+    transformers = import_extra("transformers", "teachers", "finetune")
+    import_extra("accelerate", "teachers", "finetune")
+    learnt = [each for each in config.chosen(data_sets) if len(each.train)]
+    if not learnt:
+        raise ConfigError(f"finetune: no data set in {config.language!r} has train rows")
+    transformers.set_seed(seed)  # the head is drawn
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(config.encoder)
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            config.encoder,
+            id2label=dict(enumerate(labels)),
+            label2id={label: index for index, label in enumerate(labels)},
+            ignore_mismatched_sizes=True,  # of the head that another task has left
+        )
+    except (ImportError, OSError, ValueError) as error:
+        problem = str(error).strip().splitlines()[0]
+        raise ConfigError(f"finetune: {config.encoder}: {problem}") from error
+    started = _start(folder, digest(asdict(config), labels, [d.hashes for d in learnt], seed))
+    rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
+    steps = config.passes * -(-len(rows) // config.batch_size)
+    trainer = transformers.Trainer(
+        model=model,
+        args=transformers.TrainingArguments(
+            output_dir=str(folder / CHECKPOINTS),
+            num_train_epochs=config.passes,
+            per_device_train_batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            warmup_steps=round(WARMUP_SHARE * steps),
+            train_sampling_strategy="group_by_length",
+            remove_unused_columns=False,
+            dataloader_pin_memory=torch.cuda.is_available(),
+            save_steps=STEPS_A_CHECKPOINT,
+            save_total_limit=1,
+            logging_steps=100,
+            report_to="none",
+            seed=seed,
+        ),
+        train_dataset=rows,
+        data_collator=transformers.DataCollatorWithPadding(tokenizer),
+        compute_loss_func=_loss,
+    )
+    trainer.train(resume_from_checkpoint=started)
+    trainer.save_model(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    shutil.rmtree(folder / CHECKPOINTS)
+
+
+def dev_accuracies(
+    config: FinetuneConfig, labels: Sequence[str], data_sets: Sequence[DataSet], folder: Path
+) -> Iterator[tuple[str, Figure]]:
+    """How right a classifier in `folder` is on the dev rows of each set, as a teacher would be."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    (teacher,) = open_teachers([TeacherConfig(hugging_face=str(folder))], labels, device)
+    for data_set in config.chosen(data_sets):
+        rows = data_set.dev
+        if not len(rows):
+            continue
+        sayable = [label in data_set.labels for label in labels]
+        scores = np.where(sayable, teacher.scores(rows.texts), -np.inf)
+        targets = [labels.index(label) for label in rows.labels]
+        yield data_set.name, accuracy(int((scores.argmax(axis=1) == targets).sum()), len(rows))
+
+
+def _start(folder: Path, fingerprint: str) -> bool:
+    """Whether there is a checkpoint to go on from; otherwise a note of what is learnt here."""
+    note = folder / FINGERPRINT_FILE
+    if (folder / "config.json").exists():
+        raise TrainingError(f"{folder}: there is a classifier already; remove it, or take another")
+    if any((folder / CHECKPOINTS).glob("checkpoint-*")):
+        if note.read_text(encoding="utf-8") != fingerprint:
+            raise TrainingError(
+                f"{folder / CHECKPOINTS} learnt from other settings or data; remove it"
+            )
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(fingerprint, encoding="utf-8")
+    return False
+
+
+def _encode(
+    tokenizer: Any, labels: Sequence[str], data_set: DataSet, max_tokens: int
+) -> Iterator[dict[str, list[int]]]:
+    """Ids of each text; then its label, and 1 for each label that its data set can say."""
+    sayable = [int(label in data_set.labels) for label in labels]
+    number = {label: index for index, label in enumerate(labels)}
+    rows = data_set.train
+    encoded = tokenizer(list(rows.texts), truncation=True, max_length=max_tokens)
+    for ids, label in zip(encoded["input_ids"], rows.labels, strict=True):
+        yield {"input_ids": ids, "labels": [number[label], *sayable]}
+
+
+def _loss(outputs: Any, labels: Tensor, num_items_in_batch: object = None) -> Tensor:
+    """Mean over a batch; `labels` (B, 1 + C) are those of `_encode`."""
+    del num_items_in_batch  # for losses that are summed over several batches
+    target, sayable = labels[:, 0], labels[:, 1:].to(torch.bool)
+    return partial_label_losses(outputs.logits, target, sayable).mean()
