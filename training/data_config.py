@@ -44,6 +44,8 @@ class DataSource:
     labels: tuple[str, ...] | None = None
     """What the set can say; by default the labels that its train rows hold."""
     dev_share: Share = 0.05
+    domain_column: str | None = None
+    """Figures are also given by the values of this column, in files that have it."""
     part_of: str | None = None
     """Names the set whose baseline also learns from these rows."""
     taught: bool = True

@@ -51,17 +51,14 @@ class _Split:
     rows: Rows
 
 
-def load_data(
-    run: RunConfig, folder: Path, domain_column: str | None = None
-) -> tuple[tuple[str, ...], list[DataSet]]:
+def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataSet]]:
     """All data sets of a run, and the run's labels in order.
 
-    Rows of files that have a `domain_column` get their domain from there.
     Raises DataError for a missing file or column, a text column with nothing in it, a
     label that the run does not know or no train row has (naming file and row), and for a
     single class. With teachers, a label of the run may be one that no train row has.
     """
-    read = [_read_splits(source, folder, run.seed, domain_column) for source in run.data]
+    read = [_read_splits(source, folder, run.seed) for source in run.data]
     data_sets = [
         _prepare(source, splits, hashes, run.seed)
         for source, (splits, hashes) in zip(run.data, read, strict=True)
@@ -85,22 +82,20 @@ def load_data(
     ]
 
 
-def load_file(
-    source: DataSource, known: Sequence[str], domain_column: str | None = None
-) -> DataSet:
+def load_file(source: DataSource, known: Sequence[str]) -> DataSet:
     """One data set to test on, without a run; its splits are paths, its labels `known` ones.
 
     Where the rows are negative, positive or both, it is two-way. Raises DataError as
-    `load_data` does, and where there are no test rows or no `domain_column`.
+    `load_data` does, and where there are no test rows, or no domains that it names.
     """
-    splits, hashes = _read_splits(source, Path(), 0, domain_column)
+    splits, hashes = _read_splits(source, Path(), 0)
     for split in splits:
         _check_labels(split, known)
     data_set = _prepare(source, splits, hashes, seed=0)
     if not len(data_set.test):
         raise DataError(f"{source.test}: no row is left to score ({data_set.dropped})")
-    if domain_column and not data_set.test.domains:
-        raise DataError(f"{source.test}: no column {domain_column!r} (see --domain-column)")
+    if source.domain_column and not data_set.test.domains:
+        raise DataError(f"{source.test}: no column {source.domain_column!r} (see --domain-column)")
     said = {*data_set.labels, *(TWO_WAY if set(data_set.labels) <= set(TWO_WAY) else ())}
     return replace(data_set, labels=tuple(label for label in known if label in said))
 
@@ -117,7 +112,7 @@ def describe(data_sets: Sequence[DataSet]) -> Iterator[str]:
 
 
 def _read_splits(
-    source: DataSource, folder: Path, seed: int, domain_column: str | None
+    source: DataSource, folder: Path, seed: int
 ) -> tuple[list[_Split], dict[str, str]]:
     """Train, dev and test as they are written, and the SHA-256 of each."""
     hashes: dict[str, str] = {}
@@ -127,18 +122,18 @@ def _read_splits(
             return _Split("", Rows())
         if source.hub:
             origin = f"{source.hub}:{split}"
-            rows = from_frame(_read_hub(source, split), source, origin, domain_column)
+            rows = from_frame(_read_hub(source, split), source, origin)
             hashes[origin] = sha256(repr(rows).encode("utf-8", "surrogatepass"))
         else:
             origin = str(folder / split)
             frame, hashes[split] = read_file(folder / split)
-            rows = from_frame(frame, source, origin, domain_column)
+            rows = from_frame(frame, source, origin)
         return _Split(origin, rows)
 
     def drawn(templates: str) -> _Split:
         path, rows = Path(templates), source.template_rows
         frame, hashes[templates] = draw_rows(path, rows, f"{source.name}/{seed}")
-        return _Split(templates, from_frame(frame, source, templates, domain_column))
+        return _Split(templates, from_frame(frame, source, templates))
 
     train = drawn(source.templates) if source.templates else read(source.train)
     return [train, read(source.dev), read(source.test)], hashes

@@ -40,6 +40,7 @@ from training.export import (
 )
 from training.fitting import Trained
 from training.report import figures_markdown, metrics_table, model_card
+from training.weak_spots import weak_spots_markdown
 
 PARITY_LENGTHS = (1, 2, 3, 7, 19, 64, 200)
 
@@ -76,7 +77,13 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     figures = figures_markdown(scores, baselines, split)
     parameters = sum(weight.numel() for weight in trained.model.parameters())
     card = model_card(
-        run, trained.labels, trained.data_sets, figures, parameters, manifest.calibration, split
+        run,
+        trained.labels,
+        trained.data_sets,
+        f"{figures}\n\n{weak_spots_markdown(model, trained.data_sets, split)}".rstrip(),
+        parameters,
+        manifest.calibration,
+        split,
     )
     metrics = json.dumps(metrics_table(scores, baselines, split), indent=1)
     files = {

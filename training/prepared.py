@@ -37,6 +37,7 @@ OFF = {
     "templates": None,
     "template_rows": 20_000,
     "train_rows": None,
+    "domain_column": None,
     "sentences": False,
     "rows": None,
     "taught": True,

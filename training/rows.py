@@ -43,15 +43,13 @@ class Rows:
         return self.take([i for i, label in enumerate(self.labels) if label in labels])
 
 
-def from_frame(
-    frame: pd.DataFrame, source: DataSource, origin: str, domain_column: str | None
-) -> Rows:
+def from_frame(frame: pd.DataFrame, source: DataSource, origin: str) -> Rows:
     """Texts and renamed labels; a missing one becomes the empty string."""
     texts = text_cells(frame, source.text_column, origin)
     labels = _cells(frame, source.label_column, origin, "label_column")
     domains = []
-    if domain_column and domain_column in frame.columns:
-        domains = _cells(frame, domain_column, origin)
+    if source.domain_column and source.domain_column in frame.columns:
+        domains = _cells(frame, source.domain_column, origin)
     renamed = tuple(source.rename_labels.get(label, label) for label in labels)
     return Rows(tuple(texts), renamed, tuple(domains))
 

@@ -36,13 +36,19 @@ def open_test_sets(
     if path.suffix.lower() == RUN_SUFFIX:
         if file_fields:
             raise ConfigError(f"{', '.join(file_fields)}: only for a data file; {path} is a run")
-        _, data_sets = load_data(read_run(path, overrides), folder, domain_column)
+        run = read_run(path, overrides)
+        if domain_column:
+            data = tuple(replace(source, domain_column=domain_column) for source in run.data)
+            run = replace(run, data=data)
+        _, data_sets = load_data(run, folder)
         check_labels(model, data_sets)
         return data_sets
     if overrides:
         raise ConfigError(f"--set {min(overrides)}: only for a run; {path} is a data file")
-    source = DataSource(name=_name(path), test=str(path), **(file_fields or {}))
-    return [load_file(source, model.manifest.labels, domain_column)]
+    source = DataSource(
+        name=_name(path), test=str(path), domain_column=domain_column, **(file_fields or {})
+    )
+    return [load_file(source, model.manifest.labels)]
 
 
 def sample(data_sets: Sequence[DataSet], split: Split, rows: int) -> list[DataSet]:

@@ -288,8 +288,13 @@ def test_one_class_over_all_sets_is_refused(tmp_path: Path) -> None:
 
 def load_test(folder: Path, content: str, domain_column: str | None = None) -> DataSet:
     write(folder, content, "test.csv")
-    source = DataSource(name="t", test=str(folder / "test.csv"), rename_labels={"1": "positive"})
-    return load_file(source, ("negative", "neutral", "positive"), domain_column)
+    source = DataSource(
+        name="t",
+        test=str(folder / "test.csv"),
+        rename_labels={"1": "positive"},
+        domain_column=domain_column,
+    )
+    return load_file(source, ("negative", "neutral", "positive"))
 
 
 def test_a_file_says_what_its_rows_say_in_the_order_of_the_bundle(tmp_path: Path) -> None:
