@@ -1,4 +1,4 @@
-"""Plots of one set of answers, as PNG files."""
+"""Plots of answers, as PNG files: one peer's on one set, and all peers' on all sets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
+from training.evaluate import Answered
 from training.metrics import ReliabilityBin, Scores
+from training.peers import SideBySide
 
 CENTIMETRE = 1 / 2.54  # in inches
+PANELS_A_ROW = 4
+MARKERS = "osD^vP*"
 
 
 def plot_answers(title: str, scores: Scores, bins: Sequence[ReliabilityBin]) -> bytes:
@@ -21,6 +27,50 @@ def plot_answers(title: str, scores: Scores, bins: Sequence[ReliabilityBin]) -> 
     left, right = figure.subplots(1, 2)
     _draw_reliability(left, bins)
     _draw_confusion(right, scores)
+    return _png(figure)
+
+
+def plot_peers(answered_sets: Sequence[SideBySide]) -> bytes:
+    """Accuracy with its interval against speed, a panel a set and a mark a peer."""
+    peers = list(dict.fromkeys(name for found in answered_sets for name in found.answered))
+    columns = min(len(answered_sets), PANELS_A_ROW)
+    rows = -(-len(answered_sets) // columns)
+    size = (columns * 7 * CENTIMETRE, (rows * 6.5 + 1) * CENTIMETRE)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for axes, found in zip(panels, answered_sets, strict=False):
+        for index, peer in enumerate(peers):
+            if peer in found.answered:
+                _mark(axes, found.answered[peer], MARKERS[index % len(MARKERS)], f"C{index % 10}")
+        axes.set(xscale="log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(found.title, fontsize=9)
+        axes.grid(alpha=0.3)
+    for axes in panels[len(answered_sets) :]:
+        axes.set_axis_off()
+    figure.supxlabel("texts per second of processor time", fontsize=9)
+    figure.supylabel("accuracy, %", fontsize=9)
+    marks = [
+        Line2D([], [], marker=MARKERS[index % len(MARKERS)], color=f"C{index % 10}", linestyle="")
+        for index in range(len(peers))
+    ]
+    figure.legend(marks, peers, loc="outside upper center", ncols=len(peers), fontsize=9)
+    return _png(figure)
+
+
+def _mark(axes: Axes, answered: Answered, marker: str, colour: str) -> None:
+    accuracy = answered.scores.accuracy
+    below, above = accuracy.value - accuracy.low, accuracy.high - accuracy.value
+    axes.errorbar(
+        answered.texts_per_s,
+        100 * accuracy.value,
+        [[100 * below], [100 * above]],
+        fmt=marker,
+        color=colour,
+    )
+
+
+def _png(figure: Figure) -> bytes:
     png = io.BytesIO()
     # Without this, the file would name the version that drew it and differ with each.
     figure.savefig(png, format="png", dpi=120, metadata={"Software": None})

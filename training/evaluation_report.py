@@ -11,7 +11,7 @@ from typing import Any
 
 from service.bundle import METRICS_FILE
 from service.model import Model
-from training.answer_plots import plot_answers
+from training.answer_plots import plot_answers, plot_peers
 from training.breakdown import Breakdown, Mistake, Slice, break_down
 from training.datasets import Split
 from training.evaluate import Answered
@@ -24,6 +24,7 @@ SHOWN_CHARACTERS = 240
 
 REPORT_FILE = "report.md"
 MISTAKES_FILE = "errors.csv"
+PEERS_PLOT = "peers.png"
 
 
 def side_by_side_markdown(answered_sets: Sequence[SideBySide], split: Split) -> str:
@@ -55,7 +56,10 @@ def write_report(
     title = f"# {manifest.name} {manifest.version}, evaluated"
     note = f"Percent with 95% confidence intervals. {SCORED}"
     sections = [_section(found, detail, manifest.name) for found, detail in detailed]
-    report = "\n\n".join([title, note, side_by_side_markdown(answered_sets, split), *sections])
+    table = side_by_side_markdown(answered_sets, split)
+    beside = any(len(found.answered) > 1 for found in answered_sets)
+    plot = [f"![accuracy and speed of each]({PEERS_PLOT})"] if beside else []
+    report = "\n\n".join([title, note, table, *plot, *sections])
     (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
     metrics = {
         "bundle": {"name": manifest.name, "version": manifest.version, "files": manifest.files},
@@ -66,6 +70,8 @@ def write_report(
     _write_mistakes(folder / MISTAKES_FILE, detailed)
     for found in answered_sets:
         (folder / _plot_file(found)).write_bytes(_plot(found, manifest.name))
+    if beside:
+        (folder / PEERS_PLOT).write_bytes(plot_peers(answered_sets))
 
 
 def _details(model: Model, found: SideBySide) -> Breakdown:

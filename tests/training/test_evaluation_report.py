@@ -77,16 +77,25 @@ def test_the_folder_holds_report_figures_plots_and_errors(
 ) -> None:
     assert {path.name for path in folder.iterdir()} == {
         *("report.md", "metrics.json", "errors.csv"),
-        *("three-two-way.png", "three-3-way.png", "two-two-way.png"),
+        *("three-two-way.png", "three-3-way.png", "two-two-way.png", "peers.png"),
     }
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert report.startswith("# tiny 1, evaluated\n")
     assert side_by_side_markdown(answered_sets, "test") in report
+    assert "(peers.png)" in report
     for found in answered_sets:
         assert f"## {found.title}\n" in report
         assert f"({found.name}-{found.ways}.png)" in report
     assert "| domain | rows | accuracy |" in report
     assert "| films | 6 |" in report
+
+
+def test_a_bundle_alone_is_not_drawn_beside_others(
+    model: Model, sets: list[DataSet], tmp_path: Path
+) -> None:
+    write_report(tmp_path, model, answer_all([Served(model)], sets, "test"), "test")
+    assert not (tmp_path / "peers.png").exists()
+    assert "peers.png" not in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 def test_metrics_hold_every_peer_and_slice(folder: Path) -> None:
