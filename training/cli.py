@@ -35,7 +35,7 @@ from training.run import PRETRAINING_FOLDER, discard, restore
 from training.run import pretrain as pretrain_model
 from training.run import train as train_model
 from training.test_sets import open_test_sets, sample
-from training.transformer import FinetuneConfig, dev_accuracies
+from training.transformer import FinetuneConfig, check_vacant, dev_accuracies
 from training.transformer import finetune as finetune_encoder
 from training.variants import choose_variants
 
@@ -292,6 +292,7 @@ def finetune(
 ) -> None:
     """Make a transformer that can teach: fit one to the train rows of a run. Resumes."""
     run = _read(run_file, settings)
+    check_vacant(output)
     config = FinetuneConfig(encoder, language, passes, batch_size, learning_rate, max_tokens)
     labels, data_sets = load_data(run, data)
     typer.echo("\n".join(describe(data_sets)), err=True)

@@ -107,6 +107,12 @@ def finetune(
     shutil.rmtree(folder / CHECKPOINTS)
 
 
+def check_vacant(folder: Path) -> None:
+    """Raises TrainingError when a classifier lies there."""
+    if (folder / "config.json").exists():
+        raise TrainingError(f"{folder}: there is a classifier already; remove it, or take another")
+
+
 def dev_accuracies(
     config: FinetuneConfig, labels: Sequence[str], data_sets: Sequence[DataSet], folder: Path
 ) -> Iterator[tuple[str, Figure]]:
@@ -125,9 +131,8 @@ def dev_accuracies(
 
 def _start(folder: Path, fingerprint: str) -> bool:
     """Whether there is a checkpoint to go on from; otherwise a note of what is learnt here."""
+    check_vacant(folder)
     note = folder / FINGERPRINT_FILE
-    if (folder / "config.json").exists():
-        raise TrainingError(f"{folder}: there is a classifier already; remove it, or take another")
     if any((folder / CHECKPOINTS).glob("checkpoint-*")):
         if note.read_text(encoding="utf-8") != fingerprint:
             raise TrainingError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.model import open_model
-from tests.training.samples import options, reviews, write_csv, write_project
+from tests.training.samples import options, reviews, write_bert, write_csv, write_project
 from training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load
 from training.cli import main
 
@@ -125,6 +125,28 @@ def test_pretrain_needs_to_be_told_how(run: Run, tmp_path: Path) -> None:
     done = run("pretrain", write_project(tmp_path, rows=40), *options(tmp_path)[:4])
     assert done.status == 1
     assert done.err.endswith("error: the run has no [pretraining] table\n")
+
+
+def test_finetune_leaves_a_classifier_that_teaches_a_run(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=60)
+    encoder = write_bert(tmp_path / "encoder", [text for text, _ in reviews(60)])
+    teacher = tmp_path / "teacher"
+    done = run(
+        *("finetune", run_file, "--from", encoder, "--output", teacher, "--data", tmp_path),
+        *("--passes", 4, "--batch-size", 8, "--learning-rate", 3e-3),
+    )
+    assert done.status == 0
+    assert "reviews, dev: accuracy " in done.out
+    assert f"classifier: {teacher}" in done.out
+    assert_one_line_error(
+        run("finetune", run_file, "--from", encoder, "--output", teacher, "--data", tmp_path),
+        "there is a classifier already",
+    )
+    taught = run(
+        *("train", run_file, *options(tmp_path)),
+        *("--set", f"distillation.teachers=[{{hugging_face='{teacher}'}}]"),
+    )
+    assert taught.status == 0
 
 
 def test_set_changes_a_field_of_the_run(run: Run, tmp_path: Path) -> None:
