@@ -5,12 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
 
 from service.engine import Float32
 from service.postprocess import Float64
+from training.answer_book import AnswerBook
 from training.batching import Int
 from training.datasets import DataSet
 from training.errors import ConfigError
@@ -33,11 +35,13 @@ def ask(
     texts: Sequence[str],
     languages: Sequence[str | None],
     wanted: Bool,
+    folder: Path,
 ) -> Float32:
     """Log-probabilities (N, C) of texts, averaged over the teachers that answer for them.
 
     `wanted` (N,) are the texts to ask about. Teachers that say different labels are averaged
     given the labels that all of them say; -inf for any other, and for a text not asked about.
+    What each says is kept in `folder`, and not asked again.
     Raises ConfigError where the teachers of a text share fewer than two labels, and for a
     teacher without a text to answer.
     """
@@ -59,7 +63,7 @@ def ask(
             )
     return average(
         (
-            (rows, teacher.scores([texts[row] for row in rows]), teacher.weight)
+            (rows, AnswerBook(teacher, folder).scores([texts[row] for row in rows]), teacher.weight)
             for teacher, rows in zip(teachers, asked, strict=True)
         ),
         said,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,14 +59,10 @@ class Teacher:
         self._column_of = _columns(classifier, config, labels)
         self.says: Bool = np.isin(np.arange(len(labels)), self._column_of)
         """(C,), True for the labels of the run that it knows."""
-        self.identity = [
-            classifier.identity,
-            self._column_of.tolist(),
-            config.language,
-            config.max_characters,
-            config.weight,
-        ]
-        """Changes with what it would say, and of which texts."""
+        self.key = sha256(repr((classifier.identity, self._column_of.tolist())).encode())
+        """Changes with what it would say."""
+        self.identity = [self.key, config.language, config.max_characters, config.weight]
+        """Changes with that, and with the part it has in what is taught."""
 
     def answers(self, text: str, language: str | None) -> bool:
         """Whether it is asked about a text in a language, None where that is not named."""
@@ -77,17 +73,21 @@ class Teacher:
 
     def scores(self, texts: Sequence[str]) -> Float64:
         """Log-probabilities (N, C), up to a constant per text; -inf for what it cannot say."""
-        scores = np.full((len(texts), len(self.says)), -np.inf)
+        return np.concatenate([np.empty((0, len(self.says))), *self.windows(texts)])
+
+    def windows(self, texts: Sequence[str]) -> Iterator[Float64]:
+        """The same, some texts at a time."""
         bar = tqdm(total=len(texts), desc=f"asking {self.name}", unit="text", mininterval=0.5)
         with bar:
             for start in range(0, len(texts), TEXTS_A_CALL):
                 window = texts[start : start + TEXTS_A_CALL]
                 logits = self._classifier.logits(window)
+                scores = np.full((len(window), len(self.says)), -np.inf)
                 for column in np.flatnonzero(self.says):
                     same = logits[:, self._column_of == column]
-                    scores[start : start + len(window), column] = logsumexp(same, axis=1)
+                    scores[:, column] = logsumexp(same, axis=1)
+                yield scores
                 bar.update(len(window))
-        return scores
 
 
 def open_teachers(

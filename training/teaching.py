@@ -49,7 +49,7 @@ def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Pre
             log_p = _cross_fit(_of_fold(run), prepared, folds, networks, world)
         elif world.leads:
             check_taught(prepared.labels, prepared.data_sets, teachers)
-            log_p = ask(teachers, prepared.texts, prepared.languages, prepared.asked)
+            log_p = ask(teachers, prepared.texts, prepared.languages, prepared.asked, folder)
         if world.leads:
             save_atomically({"log_p": torch.from_numpy(log_p)}, path)
             shutil.rmtree(networks, ignore_errors=True)

@@ -73,43 +73,49 @@ THREE_WAY = {"negative": 0.2, "neutral": 0.5, "positive": 0.3}
 # Several teachers
 
 
-def test_teachers_are_averaged_by_probability() -> None:
+def test_teachers_are_averaged_by_probability(tmp_path: Path) -> None:
     other = {"positive": 0.8, "negative": 0.1, "neutral": 0.1}
-    log_p = ask([teacher("one", **THREE_WAY), teacher("two", **other)], TEXTS, LANGUAGES, ALL)
+    log_p = ask(
+        [teacher("one", **THREE_WAY), teacher("two", **other)], TEXTS, LANGUAGES, ALL, tmp_path
+    )
     assert np.exp(log_p) == pytest.approx(np.tile([0.15, 0.3, 0.55], (3, 1)))
 
 
-def test_teachers_of_other_labels_are_averaged_given_those_they_share() -> None:
+def test_teachers_of_other_labels_are_averaged_given_those_they_share(tmp_path: Path) -> None:
     two_way = teacher("two", negative=0.1, positive=0.9)
-    log_p = ask([teacher("three", **THREE_WAY), two_way], TEXTS, LANGUAGES, ALL)
+    log_p = ask([teacher("three", **THREE_WAY), two_way], TEXTS, LANGUAGES, ALL, tmp_path)
     assert np.exp(log_p) == pytest.approx(np.tile([0.25, 0.0, 0.75], (3, 1)))
     assert not np.isfinite(log_p[:, 1]).any()
 
 
-def test_a_teacher_is_not_asked_about_texts_of_another_language() -> None:
+def test_a_teacher_is_not_asked_about_texts_of_another_language(tmp_path: Path) -> None:
     english = teacher("english", language="en", negative=0.1, positive=0.9)
-    log_p = ask([english], TEXTS, LANGUAGES, ALL)
+    log_p = ask([english], TEXTS, LANGUAGES, ALL, tmp_path)
     assert np.isfinite(log_p).tolist() == [[True, False, True]] * 2 + [[False] * 3]
-    log_p = ask([english, teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, ALL)
+    log_p = ask([english, teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, ALL, tmp_path)
     assert np.exp(log_p[2]) == pytest.approx([0.2, 0.5, 0.3])
     assert np.exp(log_p[0]) == pytest.approx([0.25, 0.0, 0.75])
 
 
-def test_a_teacher_is_not_asked_about_texts_that_are_too_long_for_it() -> None:
+def test_a_teacher_is_not_asked_about_texts_that_are_too_long_for_it(tmp_path: Path) -> None:
     short = teacher("short", max_characters=3, negative=0.1, neutral=0.1, positive=0.8)
-    log_p = ask([short, teacher("all", **THREE_WAY)], ["good", "gut", "好"], LANGUAGES, ALL)
+    log_p = ask(
+        [short, teacher("all", **THREE_WAY)], ["good", "gut", "好"], LANGUAGES, ALL, tmp_path
+    )
     assert np.exp(log_p[0]) == pytest.approx([0.2, 0.5, 0.3])
     assert np.exp(log_p[1:]) == pytest.approx(np.tile([0.15, 0.3, 0.55], (2, 1)))
 
 
-def test_teachers_are_averaged_by_their_weights() -> None:
+def test_teachers_are_averaged_by_their_weights(tmp_path: Path) -> None:
     heavy = teacher("heavy", weight=3, negative=0.6, neutral=0.1, positive=0.3)
-    log_p = ask([teacher("all", **THREE_WAY), heavy], TEXTS, LANGUAGES, ALL)
+    log_p = ask([teacher("all", **THREE_WAY), heavy], TEXTS, LANGUAGES, ALL, tmp_path)
     assert np.exp(log_p) == pytest.approx(np.tile([0.5, 0.2, 0.3], (3, 1)))
 
 
-def test_no_teacher_is_asked_about_texts_that_are_not_wanted() -> None:
-    log_p = ask([teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, np.array([True, False, True]))
+def test_no_teacher_is_asked_about_texts_that_are_not_wanted(tmp_path: Path) -> None:
+    log_p = ask(
+        [teacher("all", **THREE_WAY)], TEXTS, LANGUAGES, np.array([True, False, True]), tmp_path
+    )
     assert np.isfinite(log_p).all(axis=1).tolist() == [True, False, True]
 
 
@@ -122,7 +128,7 @@ def test_no_teacher_is_asked_about_texts_that_are_not_wanted() -> None:
     ],
 )
 def test_teachers_that_cannot_teach_together_are_refused(
-    teachers: list[dict[str, Any]], message: str
+    teachers: list[dict[str, Any]], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         ask(
@@ -130,6 +136,7 @@ def test_teachers_that_cannot_teach_together_are_refused(
             ["fine", "gut", "ok"],
             ["en"] * 3,
             ALL,
+            tmp_path,
         )
 
 
