@@ -66,19 +66,9 @@ def finetune(
     if not learnt:
         raise ConfigError(f"finetune: no data set in {config.language!r} has train rows")
     transformers.set_seed(seed)  # the head is drawn
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(config.encoder)
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            config.encoder,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # of the head that another task has left
-        )
-    except (ImportError, OSError, ValueError) as error:
-        problem = str(error).strip().splitlines()[0]
-        raise ConfigError(f"finetune: {config.encoder}: {problem}") from error
-    started = _start(folder, digest(asdict(config), labels, [d.hashes for d in learnt], seed))
+    model, tokenizer = _open(transformers, config.encoder, labels)
     rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
+    started = _start(folder, digest(asdict(config), labels, rows, seed))
     steps = config.passes * -(-len(rows) // config.batch_size)
     trainer = transformers.Trainer(
         model=model,
@@ -129,17 +119,32 @@ def dev_accuracies(
         yield data_set.name, accuracy(int((scores.argmax(axis=1) == targets).sum()), len(rows))
 
 
+def _open(transformers: Any, encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    """An encoder with an untrained head for these labels, and its tokenizer."""
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(encoder)
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            encoder,
+            id2label=dict(enumerate(labels)),
+            label2id={label: index for index, label in enumerate(labels)},
+            ignore_mismatched_sizes=True,  # of the head that another task has left
+        )
+    except (ImportError, OSError, ValueError) as error:
+        problem = str(error).strip().splitlines()[0]
+        raise ConfigError(f"finetune: {encoder}: {problem}") from error
+    return model, tokenizer
+
+
 def _start(folder: Path, fingerprint: str) -> bool:
     """Whether there is a checkpoint to go on from; otherwise a note of what is learnt here."""
     check_vacant(folder)
-    note = folder / FINGERPRINT_FILE
-    if any((folder / CHECKPOINTS).glob("checkpoint-*")):
+    checkpoints = folder / CHECKPOINTS
+    note = checkpoints / FINGERPRINT_FILE
+    if any(checkpoints.glob("checkpoint-*")):
         if note.read_text(encoding="utf-8") != fingerprint:
-            raise TrainingError(
-                f"{folder / CHECKPOINTS} learnt from other settings or data; remove it"
-            )
+            raise TrainingError(f"{checkpoints} learnt from other settings or data; remove it")
         return True
-    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints.mkdir(parents=True, exist_ok=True)
     note.write_text(fingerprint, encoding="utf-8")
     return False
 

@@ -81,9 +81,12 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
     folder = tmp_path / "teacher"
     with pytest.raises(KeyboardInterrupt):
         finetune(config, LABELS, [SET], folder, seed=0)
-    assert [path.name for path in (folder / CHECKPOINTS).iterdir()] == ["checkpoint-20"]
+    assert [path.name for path in (folder / CHECKPOINTS).glob("*-*")] == ["checkpoint-20"]
     with pytest.raises(TrainingError, match=r"checkpoints learnt from other settings or data"):
         finetune(replace(config, batch_size=4), LABELS, [SET], folder, seed=0)
+    fewer = replace(SET, train=SET.train.sample(90))
+    with pytest.raises(TrainingError, match=r"checkpoints learnt from other settings or data"):
+        finetune(config, LABELS, [fewer], folder, seed=0)
     finetune(config, LABELS, [SET], folder, seed=0)
     steps = 13 * config.passes  # of 8 rows of 100
     assert losses.steps == 30 + steps - 20
