@@ -22,7 +22,7 @@ SAVE_EVERY_S = 60.0
 class AnswerBook:
     """A teacher's scores of texts, those asked for before found in `folder`.
 
-    Whoever stops it loses a minute of answers at most.
+    Kept once a minute and when it stops, so that a kill loses a minute or one call's answers.
     """
 
     def __init__(self, teacher: Teacher, folder: Path) -> None:
@@ -48,10 +48,8 @@ class AnswerBook:
         finally:
             if new:
                 self._save()
-        found = np.empty((len(keys), len(self._teacher.says)), dtype=np.float32)
-        for row, key in enumerate(keys):
-            found[row] = self._rows[key]
-        return found
+        found: Float32 = np.array([self._rows[key] for key in keys], dtype=np.float32)
+        return found.reshape(len(keys), len(self._teacher.says))
 
     def _save(self) -> None:
         if not self._rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,10 +15,10 @@ from matplotlib.ticker import NullFormatter
 from training.evaluate import Answered
 from training.metrics import ReliabilityBin, Scores
 from training.peers import SideBySide
+from training.plots import COLOURS, MARKERS
 
 CENTIMETRE = 1 / 2.54  # in inches
 PANELS_A_ROW = 4
-MARKERS = "osD^vP*"
 
 
 def plot_answers(title: str, scores: Scores, bins: Sequence[ReliabilityBin]) -> bytes:
@@ -38,10 +39,13 @@ def plot_peers(answered_sets: Sequence[SideBySide]) -> bytes:
     size = (columns * 7 * CENTIMETRE, (rows * 6.5 + 1) * CENTIMETRE)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    marks = {
+        peer: Line2D([], [], marker=marker, color=f"C{index % COLOURS}", linestyle="")
+        for index, (peer, marker) in enumerate(zip(peers, cycle(MARKERS), strict=False))
+    }
     for axes, found in zip(panels, answered_sets, strict=False):
-        for index, peer in enumerate(peers):
-            if peer in found.answered:
-                _mark(axes, found.answered[peer], MARKERS[index % len(MARKERS)], f"C{index % 10}")
+        for peer, answered in found.answered.items():
+            _draw_mark(axes, answered, marks[peer])
         axes.set(xscale="log")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(found.title, fontsize=9)
@@ -50,23 +54,21 @@ def plot_peers(answered_sets: Sequence[SideBySide]) -> bytes:
         axes.set_axis_off()
     figure.supxlabel("texts per second of processor time", fontsize=9)
     figure.supylabel("accuracy, %", fontsize=9)
-    marks = [
-        Line2D([], [], marker=MARKERS[index % len(MARKERS)], color=f"C{index % 10}", linestyle="")
-        for index in range(len(peers))
-    ]
-    figure.legend(marks, peers, loc="outside upper center", ncols=len(peers), fontsize=9)
+    figure.legend(
+        list(marks.values()), peers, loc="outside upper center", ncols=len(peers), fontsize=9
+    )
     return _png(figure)
 
 
-def _mark(axes: Axes, answered: Answered, marker: str, colour: str) -> None:
+def _draw_mark(axes: Axes, answered: Answered, mark: Line2D) -> None:
     accuracy = answered.scores.accuracy
     below, above = accuracy.value - accuracy.low, accuracy.high - accuracy.value
     axes.errorbar(
         answered.texts_per_s,
         100 * accuracy.value,
         [[100 * below], [100 * above]],
-        fmt=marker,
-        color=colour,
+        marker=mark.get_marker(),
+        color=mark.get_color(),
     )
 
 

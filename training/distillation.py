@@ -74,8 +74,7 @@ def average(answers: Iterable[tuple[Int, Float32 | Float64, float]], said: Bool)
     """Log of the mean probability (N, C) of each label, given that it is one of those `said`.
 
     `answers` are rows (M,), log-probabilities (M, C) for them, up to a constant per row, and
-    their weight.
-    -inf for labels that are not said, and rows that nobody answers.
+    their weight. -inf for labels that are not said, and rows that nobody answers.
     """
     total, weights = np.full(said.shape, -np.inf), np.zeros((len(said), 1))
     for rows, scores, weight in answers:

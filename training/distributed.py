@@ -50,16 +50,20 @@ class World:
             dist.barrier()
 
 
+def local_device() -> torch.device:
+    """The GPU of this process among those on its machine, or the CPU."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    return torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
+
+
 @contextmanager
 def world() -> Iterator[World]:
     """The processes that torchrun started (NCCL on CUDA, gloo on a CPU), or this one alone."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
+    size, device = int(os.environ.get("WORLD_SIZE", "1")), local_device()
     if size == 1:
         yield World(0, 1, device)
         return
+    cuda = device.type == "cuda"
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)

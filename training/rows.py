@@ -34,9 +34,7 @@ class Rows:
 
     def sample(self, count: int) -> Rows:
         """So many rows at random, always the same ones, in their order; all if there are fewer."""
-        if count >= len(self):
-            return self
-        return self.take(sorted(Random(0).sample(range(len(self)), count)))
+        return self if count >= len(self) else self.take(sample(range(len(self)), count))
 
     def only(self, labels: Sequence[str]) -> Rows:
         """The rows whose label is one of `labels`."""
@@ -80,6 +78,11 @@ def _cells(frame: pd.DataFrame, column: str, origin: str, setting: str = "") -> 
             )
         cells.append("" if pd.isna(value) else str(value))
     return cells
+
+
+def sample(indices: Sequence[int], count: int) -> list[int]:
+    """So many of them at random, always the same ones, in their order; all if there are fewer."""
+    return sorted(Random(0).sample(indices, min(count, len(indices))))
 
 
 def kept(reasons: Iterable[str | None], dropped: Counter[str]) -> list[int]:

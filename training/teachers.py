@@ -155,14 +155,9 @@ class _HuggingFace:
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self._device = name, device
         transformers = import_extra("transformers", "teachers", "a teacher named by hugging_face")
-        # A name that is no folder is looked for on the hub, unless HF_HUB_OFFLINE forbids it.
-        try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-            model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-                name, output_loading_info=True
-            )
-        except (ImportError, OSError, ValueError) as error:
-            raise ConfigError(f"teacher {name}: {str(error).strip().splitlines()[0]}") from error
+        self._tokenizer, (model, report) = from_hub(
+            transformers, name, f"teacher {name}", output_loading_info=True
+        )
         if missing := sorted(report["missing_keys"]):
             raise ConfigError(f"teacher {name}: is no trained classifier, it lacks {missing[0]}")
         self._model = model.eval().to(device)
@@ -190,6 +185,20 @@ class _HuggingFace:
         ).to(self._device)
         logits: Float32 = self._model(**encoded).logits.float().cpu().numpy()
         return logits
+
+
+def from_hub(transformers: Any, name: str, wanted_by: str, **options: Any) -> tuple[Any, Any]:
+    """A tokenizer, and a sequence classifier loaded with these options.
+
+    A name that is no folder is looked for on the hub, unless HF_HUB_OFFLINE forbids it. Raises
+    ConfigError, saying who wanted it, where it cannot be loaded.
+    """
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        loaded = transformers.AutoModelForSequenceClassification.from_pretrained(name, **options)
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigError(f"{wanted_by}: {str(error).strip().splitlines()[0]}") from error
+    return tokenizer, loaded
 
 
 def _digest(model: Any, tokenizer: Any) -> str:

@@ -8,18 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from training.datasets import DataSet
 from training.distillation_config import TeacherConfig
+from training.distributed import local_device
 from training.errors import ConfigError, TrainingError
+from training.evaluate import Answers, Classify, answer
 from training.extras import import_extra
 from training.metrics import Figure, accuracy
 from training.objectives import partial_label_losses
 from training.prepared import digest
-from training.teachers import open_teachers
+from training.teachers import Teacher, from_hub, open_teachers
 
 CHECKPOINTS = "checkpoints"
 FINGERPRINT_FILE = "fingerprint"
@@ -66,7 +67,14 @@ def finetune(
     if not learnt:
         raise ConfigError(f"finetune: no data set in {config.language!r} has train rows")
     transformers.set_seed(seed)  # the head is drawn
-    model, tokenizer = _open(transformers, config.encoder, labels)
+    tokenizer, model = from_hub(
+        transformers,
+        config.encoder,
+        f"finetune: {config.encoder}",
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+        ignore_mismatched_sizes=True,  # of the head that another task has left
+    )
     rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
     started = _start(folder, digest(asdict(config), labels, rows, seed))
     steps = config.passes * -(-len(rows) // config.batch_size)
@@ -107,32 +115,31 @@ def dev_accuracies(
     config: FinetuneConfig, labels: Sequence[str], data_sets: Sequence[DataSet], folder: Path
 ) -> Iterator[tuple[str, Figure]]:
     """How right a classifier in `folder` is on the dev rows of each set, as a teacher would be."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    (teacher,) = open_teachers([TeacherConfig(hugging_face=str(folder))], labels, device)
+    (teacher,) = open_teachers([TeacherConfig(hugging_face=str(folder))], labels, local_device())
+    peer = _Peer(teacher, labels)
     for data_set in config.chosen(data_sets):
-        rows = data_set.dev
-        if not len(rows):
-            continue
-        sayable = [label in data_set.labels for label in labels]
-        scores = np.where(sayable, teacher.scores(rows.texts), -np.inf)
-        targets = [labels.index(label) for label in rows.labels]
-        yield data_set.name, accuracy(int((scores.argmax(axis=1) == targets).sum()), len(rows))
+        if answered := answer(data_set, data_set.labels, peer, "dev"):
+            yield data_set.name, accuracy(int(answered.right.sum()), len(answered.rows))
 
 
-def _open(transformers: Any, encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
-    """An encoder with an untrained head for these labels, and its tokenizer."""
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(encoder)
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            encoder,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # of the head that another task has left
-        )
-    except (ImportError, OSError, ValueError) as error:
-        problem = str(error).strip().splitlines()[0]
-        raise ConfigError(f"finetune: {encoder}: {problem}") from error
-    return model, tokenizer
+@dataclass(frozen=True)
+class _Peer:
+    """A teacher that answers beside others; `labels` are those that it speaks of."""
+
+    teacher: Teacher
+    labels: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        return self.teacher.name
+
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify:
+        columns = [self.labels.index(label) for label in labels]
+
+        def classify(texts: Sequence[str]) -> Answers:
+            return Answers(self.teacher.scores(texts)[:, columns].argmax(axis=1))
+
+        return classify
 
 
 def _start(folder: Path, fingerprint: str) -> bool:

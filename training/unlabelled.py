@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 from service.sentences import split_sentences
 from training.data_config import TextSource
 from training.datasets import DataSet
 from training.errors import DataError
 from training.files import read_file
-from training.rows import is_unicode, kept, text_cells
+from training.rows import is_unicode, kept, sample, text_cells
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
     indices = kept(reasons(), dropped)
     if not indices:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
-    if source.rows and source.rows < len(indices):
-        indices = sorted(Random(0).sample(indices, source.rows))
+    if source.rows:
+        indices = sample(indices, source.rows)
     return UnlabelledSet(source, tuple(texts[index] for index in indices), dict(dropped), digest)
 
 
