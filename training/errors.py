@@ -23,7 +23,12 @@ class ExportError(TrainingError):
 
 def problems(error: ValidationError, whole: str) -> str:
     """Every field that is wrong, and why; `whole` names what all of them belong to."""
+    found = error.errors()
+    # A tuple counts its valid items only: an item that is wrong makes it too short besides.
+    fields = {problem["loc"] for problem in found if problem["type"] != "too_short"}
+    parents = {field[:depth] for field in fields for depth in range(len(field))}
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc']) or whole}: {problem['msg']}"
-        for problem in error.errors()
+        for problem in found
+        if problem["loc"] not in parents
     )

@@ -30,6 +30,11 @@ def test_a_run_survives_the_way_through_a_manifest(tmp_path: Path) -> None:
     assert parse_run(run_as_dict(run)) == run
 
 
+def test_a_wrong_item_is_not_told_as_missing_too() -> None:
+    with pytest.raises(ConfigError, match=r"^run: data\.0\.train_rows: [^;]*$"):
+        parse_run(MINIMAL | {"data": [{"name": "r", "train": "a.csv", "train_rows": 0}]})
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "training/runs").glob("*.toml")), ids=str)
 def test_shipped_run_files_are_valid(path: Path) -> None:
     assert read_run(path).name == path.stem
