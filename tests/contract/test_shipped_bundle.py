@@ -1,4 +1,4 @@
-"""What is promised of the bundle in models/default, checked on its own files."""
+"""What is promised of each bundle in models, checked on its own files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from training.export import PARITY_TOLERANCE, largest_difference, read_graph
 from training.gates import TOLERANCE, read_gates
 from training.rows import Rows
 
-BUNDLE = Path(__file__).parents[2] / "models" / "default"
+MODELS = Path(__file__).parents[2] / "models"
+BUNDLES = sorted(manifest.parent for manifest in MODELS.glob(f"*/{MANIFEST_FILE}"))
 LONGEST = 600
 
 FLOORS = {
@@ -45,15 +46,20 @@ TEXTS = (
 )
 
 
+@pytest.fixture(scope="module", params=BUNDLES, ids=lambda folder: folder.name)
+def bundle(request: pytest.FixtureRequest) -> Path:
+    return request.param  # type: ignore[no-any-return]
+
+
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model(bundle: Path) -> Model:
     """Opening it verifies the schema, every hash and the golden texts."""
-    return open_model(BUNDLE)
+    return open_model(bundle)
 
 
 @pytest.fixture(scope="module")
-def metrics() -> dict[str, Any]:
-    return json.loads((BUNDLE / METRICS_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+def metrics(bundle: Path) -> dict[str, Any]:
+    return json.loads((bundle / METRICS_FILE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def random_texts(model: Model, count: int) -> list[list[int]]:
@@ -63,19 +69,19 @@ def random_texts(model: Model, count: int) -> list[list[int]]:
     return [rng.integers(2, model.tokenizer.vocab_size, length).tolist() for length in lengths]
 
 
-def test_every_file_has_the_hash_that_the_manifest_says() -> None:
-    files = json.loads((BUNDLE / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]
+def test_every_file_has_the_hash_that_the_manifest_says(bundle: Path) -> None:
+    files = json.loads((bundle / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]
     assert {MODEL_FILE, TOKENIZER_FILE, METRICS_FILE, "MODEL_CARD.md"} <= set(files)
     for name, digest in files.items():
-        assert hashlib.sha256((BUNDLE / name).read_bytes()).hexdigest() == digest, name
+        assert hashlib.sha256((bundle / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_it_is_at_most_40_mb() -> None:
-    assert sum(file.stat().st_size for file in BUNDLE.rglob("*") if file.is_file()) <= 40_000_000
+def test_it_is_at_most_40_mb(bundle: Path) -> None:
+    assert sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) <= 40_000_000
 
 
-def test_it_is_english_and_chinese_with_three_labels(model: Model) -> None:
-    assert model.manifest.name == "default"
+def test_it_is_english_and_chinese_with_three_labels(bundle: Path, model: Model) -> None:
+    assert model.manifest.name == bundle.name
     assert model.manifest.labels == ("negative", "neutral", "positive")
     assert model.manifest.languages == ("en", "zh")
     assert {"negative|neutral|positive", "negative|positive"} <= set(model.manifest.calibration)
@@ -137,12 +143,12 @@ def test_a_text_alone_equals_the_text_in_any_batch_and_order_bit_for_bit(model: 
     assert planned.tobytes() == alone[order].tobytes()
 
 
-def test_training_reads_the_tokens_that_serving_reads(model: Model) -> None:
+def test_training_reads_the_tokens_that_serving_reads(bundle: Path, model: Model) -> None:
     source = parse_run(model.manifest.run).data[0]
     labels = model.manifest.labels
     rows = Rows(TEXTS, (labels[0],) * len(TEXTS))
     data_set = DataSet(source, labels, rows, Rows(), Rows(), {}, {})
-    trained_on = Tokenizer((BUNDLE / TOKENIZER_FILE).read_bytes())
+    trained_on = Tokenizer((bundle / TOKENIZER_FILE).read_bytes())
     corpus = encode_corpus([data_set], "train", labels, trained_on)
     for index, text in enumerate(TEXTS):
         assert corpus.store[index].tolist() == model.tokenizer.encode(text)
