@@ -132,12 +132,15 @@ def check_labels(model: Model, data_sets: Sequence[DataSet]) -> None:
 class Served:
     """A bundle as a peer among others, answering as the service would."""
 
-    def __init__(self, model: Model, threads: int = -1) -> None:
+    def __init__(self, model: Model, threads: int = -1, name: str | None = None) -> None:
         self._model, self._threads = model, threads
-        self.name = model.manifest.name
+        self.name = name or model.manifest.name
 
-    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify:
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
+        """None where it does not know one of the labels."""
         manifest = self._model.manifest
+        if not set(labels) <= set(manifest.labels):
+            return None
         columns = [manifest.labels.index(label) for label in labels]
         key = label_set_key(tuple(label for label in manifest.labels if label in labels))
         temperature = manifest.calibration.get(key, manifest.temperature)

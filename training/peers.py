@@ -1,53 +1,34 @@
-"""What a bundle is compared with, on the same rows: lexicons, SnowNLP and regressions."""
+"""What a bundle is compared with, on the same rows: lexicons, regressions, classifiers, bundles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
+import torch
+from scipy.special import softmax
 from tqdm import tqdm
 
-from service.postprocess import Float64
+from service.bundle import MANIFEST_FILE
+from service.model import open_model
 from training.baseline import Regression, tfidf
 from training.datasets import TWO_WAY, DataSet, Split
 from training.errors import ConfigError
-from training.evaluate import Answered, Answers, Classify, Peer, answer, views
-from training.extras import import_extra
+from training.evaluate import Answered, Answers, Classify, Peer, Served, answer, views
+from training.inference import one_thread
+from training.lexicons import LEXICONS
 from training.minilm import minilm
+from training.teachers import Classifier, HuggingFaceClassifier
 
-Polarity = Callable[[str], float]
+CPU = torch.device("cpu")
+HUGGING_FACE = "hf:"
 
-
-@dataclass(frozen=True)
-class PolarityPeer:
-    """A package that gives a text one number in [-1, 1], negative to positive.
-
-    Two-way, 0 and above is positive. Three-way, less than `positive_from` from 0 is
-    neutral; without one the package knows no neutral.
-    """
-
-    name: str
-    language: str
-    polarity: Polarity
-    positive_from: float | None = None
-
-    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
-        """None for texts of another language, and for labels that the package does not know."""
-        if data_set.source.language not in (None, self.language):
-            return None
-        if set(labels) == set(TWO_WAY):
-            band = 0.0
-        elif set(labels) == {*TWO_WAY, "neutral"} and self.positive_from is not None:
-            band = self.positive_from
-        else:
-            return None
-
-        def classify(texts: Sequence[str]) -> Answers:
-            found = np.array([self.polarity(text) for text in texts])
-            return Answers(np.array([labels.index(name) for name in _named(found, band)]))
-
-        return classify
+REGRESSIONS: dict[str, Callable[[Sequence[DataSet]], Regression]] = {
+    "tfidf": tfidf,
+    "minilm": minilm,
+}
 
 
 @dataclass(frozen=True)
@@ -72,24 +53,70 @@ class SideBySide:
         return "two-way" if set(self.labels) == set(TWO_WAY) else f"{len(self.labels)}-way"
 
 
-def open_peers(names: Sequence[str], data_sets: Sequence[DataSet]) -> list[Peer]:
-    """The peers of these names; `data_sets` are what a regression can be fitted on.
+class ClassifierPeer:
+    """A classifier that was trained elsewhere; its labels count in any case."""
 
-    Raises ConfigError for an unknown name, for a regression without train rows, and, naming
-    the extra, for a package that is not installed.
+    def __init__(
+        self,
+        classifier: Classifier,
+        limits: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Within `limits` it answers."""
+        self.name = classifier.name
+        self._classifier, self._limits = classifier, limits
+        self._column_of = {label.casefold(): i for i, label in enumerate(classifier.labels)}
+
+    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
+        """None where it does not know one of the labels."""
+        if not {label.casefold() for label in labels} <= self._column_of.keys():
+            return None
+        columns = [self._column_of[label.casefold()] for label in labels]
+
+        def classify(texts: Sequence[str]) -> Answers:
+            with self._limits():
+                return Answers.of(softmax(self._classifier.logits(texts)[:, columns], axis=1))
+
+        return classify
+
+
+def open_peers(names: Sequence[str], data_sets: Sequence[DataSet]) -> list[Peer]:
+    """The peers of these names, answering on one thread each.
+
+    `data_sets` are what a regression can be fitted on. Raises ConfigError for an unknown name, for
+    a regression without train rows, for a classifier that cannot be loaded, and, naming the extra,
+    for a package that is not installed; BundleError for a bundle that cannot be trusted.
     """
-    peers: list[Peer] = []
-    for name in names:
-        if name in _REGRESSIONS:
-            if not any(len(data_set.train) for data_set in data_sets):
-                raise ConfigError(f"--against {name} needs train rows: a run file, or --train FILE")
-            peers.append(_REGRESSIONS[name](data_sets))
-        elif name in _PACKAGES:
-            peers.append(_PACKAGES[name]())
-        else:
-            known = ", ".join((*_PACKAGES, *_REGRESSIONS))
-            raise ConfigError(f"--against: unknown peer {name!r}; known are {known}")
-    return peers
+    return [_open(name, data_sets) for name in names]
+
+
+def _open(name: str, data_sets: Sequence[DataSet]) -> Peer:
+    if name in LEXICONS:
+        return LEXICONS[name]()
+    if name in REGRESSIONS:
+        if not any(len(data_set.train) for data_set in data_sets):
+            raise ConfigError(f"--against {name} needs train rows: a run file, or --train FILE")
+        return REGRESSIONS[name](data_sets)
+    if (Path(name) / MANIFEST_FILE).is_file():
+        bundle = open_model(Path(name), threads=1)
+        _check_labels(name, bundle.manifest.labels, data_sets)
+        return Served(bundle, threads=1, name=name)
+    if name.startswith(HUGGING_FACE):
+        wanted_by = f"--against {name}"
+        classifier = HuggingFaceClassifier(name.removeprefix(HUGGING_FACE), wanted_by, CPU)
+        _check_labels(name, classifier.labels, data_sets)
+        return ClassifierPeer(classifier, one_thread)
+    known = ", ".join((*LEXICONS, *REGRESSIONS))
+    raise ConfigError(
+        f"--against: unknown peer {name!r}; known are {known}, the folder of a bundle, and "
+        f"{HUGGING_FACE}NAME, a classifier of Hugging Face"
+    )
+
+
+def _check_labels(name: str, labels: Sequence[str], data_sets: Sequence[DataSet]) -> None:
+    known = {label.casefold() for label in labels}
+    if not any(len(known & {label.casefold() for label in d.labels}) > 1 for d in data_sets):
+        asked = sorted({label for data_set in data_sets for label in data_set.labels})
+        raise ConfigError(f"--against {name}: its labels {list(labels)} are not the rows' {asked}")
 
 
 def answer_all(
@@ -113,56 +140,3 @@ def answer_all(
             if labels and answered:
                 answered_sets.append(SideBySide(data_set.name, tuple(labels), answered))
     return answered_sets
-
-
-def _named(polarities: Float64, band: float) -> list[str]:
-    """Labels of polarities; those within the band are neutral, and with no band 0 is positive."""
-    positive, negative = polarities >= band, polarities <= -band
-    named: list[str] = np.select([positive, negative], ["positive", "negative"], "neutral").tolist()
-    return named
-
-
-def _vader() -> PolarityPeer:
-    """The compound score, with the thresholds of its README: neutral between -0.05 and 0.05."""
-    vader = import_extra("vaderSentiment.vaderSentiment", "peers", "--against vader")
-    analyzer = vader.SentimentIntensityAnalyzer()
-
-    def polarity(text: str) -> float:
-        return float(analyzer.polarity_scores(text)["compound"])
-
-    return PolarityPeer("vader", "en", polarity, positive_from=0.05)
-
-
-def _textblob() -> PolarityPeer:
-    """TextBlob's own analyzer. It documents no threshold: 0 alone is neutral here."""
-    blob = import_extra("textblob", "peers", "--against textblob").TextBlob
-
-    def polarity(text: str) -> float:
-        return float(blob(text).sentiment.polarity)
-
-    return PolarityPeer("textblob", "en", polarity, positive_from=float(np.finfo(float).tiny))
-
-
-def _snownlp() -> PolarityPeer:
-    """The probability of positive, turned into [-1, 1]; it knows no neutral.
-
-    It was trained on shop and hotel reviews, of which some are in public test sets too.
-    """
-    snow = import_extra("snownlp", "peers", "--against snownlp").SnowNLP
-
-    def polarity(text: str) -> float:
-        return 2 * float(snow(text).sentiments) - 1
-
-    return PolarityPeer("snownlp", "zh", polarity)
-
-
-_PACKAGES: dict[str, Callable[[], PolarityPeer]] = {
-    "vader": _vader,
-    "textblob": _textblob,
-    "snownlp": _snownlp,
-}
-
-_REGRESSIONS: dict[str, Callable[[Sequence[DataSet]], Regression]] = {
-    "tfidf": tfidf,
-    "minilm": minilm,
-}

@@ -105,7 +105,8 @@ def open_teachers(
 def _open(config: TeacherConfig, device: torch.device) -> Classifier:
     if config.bundle is not None:
         return _Bundle(Path(config.bundle))
-    return _HuggingFace(str(config.hugging_face), device)
+    name = str(config.hugging_face)
+    return HuggingFaceClassifier(name, f"teacher {name}", device)
 
 
 def _columns(classifier: Classifier, config: TeacherConfig, labels: Sequence[str]) -> Int:
@@ -149,17 +150,20 @@ class _Bundle:
         return calibrated
 
 
-class _HuggingFace:
-    """A sequence classifier of transformers, from the hub or a folder."""
+class HuggingFaceClassifier:
+    """A sequence classifier of transformers, from the hub or a folder.
 
-    def __init__(self, name: str, device: torch.device) -> None:
+    Raises ConfigError, saying who wanted it, where it cannot be loaded or was never trained.
+    """
+
+    def __init__(self, name: str, wanted_by: str, device: torch.device) -> None:
         self.name, self._device = name, device
-        transformers = import_extra("transformers", "teachers", "a teacher named by hugging_face")
+        transformers = import_extra("transformers", "teachers", wanted_by)
         self._tokenizer, (model, report) = from_hub(
-            transformers, name, f"teacher {name}", output_loading_info=True
+            transformers, name, wanted_by, output_loading_info=True
         )
         if missing := sorted(report["missing_keys"]):
-            raise ConfigError(f"teacher {name}: is no trained classifier, it lacks {missing[0]}")
+            raise ConfigError(f"{wanted_by}: is no trained classifier, it lacks {missing[0]}")
         self._model = model.eval().to(device)
         names: Mapping[int, str] = model.config.id2label
         self.labels = [names[index] for index in range(len(names))]

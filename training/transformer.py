@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from training.datasets import DataSet
-from training.distillation_config import TeacherConfig
 from training.distributed import local_device
 from training.errors import ConfigError, TrainingError
-from training.evaluate import Answers, Classify, answer
+from training.evaluate import answer
 from training.extras import import_extra
 from training.metrics import Figure, accuracy
 from training.objectives import partial_label_losses
+from training.peers import ClassifierPeer
 from training.prepared import digest
-from training.teachers import Teacher, from_hub, open_teachers
+from training.teachers import HuggingFaceClassifier, from_hub
 
 CHECKPOINTS = "checkpoints"
 FINGERPRINT_FILE = "fingerprint"
@@ -112,34 +112,13 @@ def check_vacant(folder: Path) -> None:
 
 
 def dev_accuracies(
-    config: FinetuneConfig, labels: Sequence[str], data_sets: Sequence[DataSet], folder: Path
+    config: FinetuneConfig, data_sets: Sequence[DataSet], folder: Path
 ) -> Iterator[tuple[str, Figure]]:
-    """How right a classifier in `folder` is on the dev rows of each set, as a teacher would be."""
-    (teacher,) = open_teachers([TeacherConfig(hugging_face=str(folder))], labels, local_device())
-    peer = _Peer(teacher, labels)
+    """How right a classifier in `folder` is on the dev rows of each set."""
+    peer = ClassifierPeer(HuggingFaceClassifier(str(folder), "finetune", local_device()))
     for data_set in config.chosen(data_sets):
         if answered := answer(data_set, data_set.labels, peer, "dev"):
             yield data_set.name, accuracy(int(answered.right.sum()), len(answered.rows))
-
-
-@dataclass(frozen=True)
-class _Peer:
-    """A teacher that answers beside others; `labels` are those that it speaks of."""
-
-    teacher: Teacher
-    labels: Sequence[str]
-
-    @property
-    def name(self) -> str:
-        return self.teacher.name
-
-    def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify:
-        columns = [self.labels.index(label) for label in labels]
-
-        def classify(texts: Sequence[str]) -> Answers:
-            return Answers(self.teacher.scores(texts)[:, columns].argmax(axis=1))
-
-        return classify
 
 
 def _start(folder: Path, fingerprint: str) -> bool:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.model import Model
-from tests.training.samples import data_set, reviews
+from tests.training.samples import data_set, reviews, write_bert
 from training.errors import ConfigError
 from training.evaluate import Served
-from training.peers import PolarityPeer, answer_all, open_peers
+from training.lexicons import PolarityPeer
+from training.peers import answer_all, open_peers
 
 POLAR = ("negative", "positive")
 LABELS = ("negative", "neutral", "positive")
@@ -79,6 +81,52 @@ def test_every_peer_answers_the_same_rows(model: Model) -> None:
         assert len({answered.rows for answered in one.answered.values()}) == 1
     assert found[0].answered["tfidf"].scores.accuracy.value == 1.0
     assert all(np.isfinite(one.answered["vader"].texts_per_s) for one in found)
+
+
+def test_another_bundle_answers_as_it_would_be_served(model: Model, models_dir: Path) -> None:
+    folder = str(models_dir / "default")
+    sets = [data_set("three", LABELS, test=reviews(9, 2, LABELS))]
+    (peer,) = open_peers([folder], sets)
+    for one in answer_all([Served(model), peer], sets, "test"):
+        ours, same = one.answered["tiny"].answers, one.answered[folder].answers
+        assert ours.probabilities == pytest.approx(same.probabilities, abs=1e-6)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> str:
+    """A classifier whose labels stand in another order, and in capitals."""
+    texts, labels = ["good", "bad"], ("POSITIVE", "NEGATIVE")
+    return f"hf:{write_bert(tmp_path / 'bert', texts, labels, initializer_range=1.0)}"
+
+
+def test_a_classifier_of_hugging_face_answers_among_the_labels_that_it_knows(bert: str) -> None:
+    sets = [data_set("three", LABELS, test=reviews(9, 2, LABELS))]
+    (peer,) = open_peers([bert], sets)
+    assert peer.ready(sets[0], LABELS) is None
+    classify, turned = peer.ready(sets[0], POLAR), peer.ready(sets[0], POLAR[::-1])
+    assert classify is not None
+    assert turned is not None
+    found, other = classify(["good", "bad"]), turned(["good", "bad"])
+    assert found.probabilities is not None
+    assert other.probabilities is not None
+    assert found.probabilities == pytest.approx(other.probabilities[:, ::-1])
+    pipeline = pytest.importorskip("transformers").pipeline
+    expected = pipeline("text-classification", bert.removeprefix("hf:"))(["good", "bad"])
+    assert [POLAR[i].upper() for i in found.predicted] == [each["label"] for each in expected]
+    assert found.probabilities.max(axis=1) == pytest.approx([each["score"] for each in expected])
+
+
+def test_a_classifier_with_other_labels_is_refused(bert: str, models_dir: Path) -> None:
+    sets = [data_set("moods", ("angry", "calm"))]
+    with pytest.raises(ConfigError, match=r"\['POSITIVE', 'NEGATIVE'\] .* \['angry', 'calm'\]"):
+        open_peers([bert], sets)
+    with pytest.raises(ConfigError, match=r"its labels \['negative', .* are not the rows'"):
+        open_peers([str(models_dir / "default")], sets)
+
+
+def test_a_classifier_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--against hf:.*nowhere: "):
+        open_peers([f"hf:{tmp_path / 'nowhere'}"], [])
 
 
 def test_two_peers_of_one_name_are_refused(model: Model) -> None:

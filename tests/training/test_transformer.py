@@ -43,7 +43,7 @@ def test_an_encoder_becomes_a_teacher_that_knows_the_rows(
 ) -> None:
     folder = tmp_path / "teacher"
     finetune(config, LABELS, [SET], folder, seed=0)
-    ((name, figure),) = dev_accuracies(config, LABELS, [SET], folder)
+    ((name, figure),) = dev_accuracies(config, [SET], folder)
     assert name == "reviews"
     assert figure.value > 0.9  # by chance 0.5
     teacher = opened(folder)
@@ -69,7 +69,7 @@ def test_other_languages_are_not_learnt(config: FinetuneConfig, tmp_path: Path) 
     texts = list(SET.dev.texts)
     both, one = (softmax(opened(tmp_path / n).scores(texts), axis=1) for n in ("both", "one"))
     assert both == pytest.approx(one)
-    figures = dev_accuracies(config, LABELS, [SET, chinese], tmp_path / "one")
+    figures = dev_accuracies(config, [SET, chinese], tmp_path / "one")
     assert [name for name, _ in figures] == ["reviews"]
 
 
@@ -91,7 +91,7 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(
     finetune(config, LABELS, [SET], folder, seed=0)
     steps = 13 * config.passes  # of 8 rows of 100
     assert losses.steps == 30 + steps - 20
-    ((_, figure),) = dev_accuracies(config, LABELS, [SET], folder)
+    ((_, figure),) = dev_accuracies(config, [SET], folder)
     assert figure.value > 0.9
 
 

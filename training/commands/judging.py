@@ -73,7 +73,7 @@ def evaluate(
         typer.Option(
             metavar="PEER,…",
             help="Compare on the same rows, one thread each: vader, textblob, snownlp, tfidf, "
-            "minilm.",
+            "minilm, the folder of another bundle, or hf:NAME, a classifier of Hugging Face.",
         ),
     ] = "",
     output: Annotated[

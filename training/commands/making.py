@@ -136,7 +136,7 @@ def finetune(
     labels, data_sets = load_data(run, data)
     typer.echo("\n".join(describe(data_sets)), err=True)
     finetune_encoder(config, labels, data_sets, output, run.seed)
-    for name, figure in dev_accuracies(config, labels, data_sets, output):
+    for name, figure in dev_accuracies(config, data_sets, output):
         typer.echo(f"{name}, dev: accuracy {figure}")
     typer.echo(f"\nclassifier: {output}")
 
