@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from training.evaluate import Answered
 from training.metrics import ReliabilityBin, Scores
@@ -19,6 +19,8 @@ from training.plots import COLOURS, MARKERS
 
 CENTIMETRE = 1 / 2.54  # in inches
 PANELS_A_ROW = 4
+PANEL = 6.5  # centimetres wide and high
+LETTER, LINE = 0.17, 0.55  # likewise, of the legend
 
 
 def plot_answers(title: str, scores: Scores, bins: Sequence[ReliabilityBin]) -> bytes:
@@ -36,7 +38,11 @@ def plot_peers(answered_sets: Sequence[SideBySide]) -> bytes:
     peers = list(dict.fromkeys(name for found in answered_sets for name in found.answered))
     columns = min(len(answered_sets), PANELS_A_ROW)
     rows = -(-len(answered_sets) // columns)
-    size = (columns * 7 * CENTIMETRE, (rows * 6.5 + 1) * CENTIMETRE)
+    entry = LETTER * max(map(len, peers)) + 1.5
+    width = max(columns * PANEL, entry + 1)
+    abreast = min(int(width / entry), len(peers))
+    height = rows * PANEL + -(-len(peers) // abreast) * LINE
+    size = (width * CENTIMETRE, height * CENTIMETRE)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     marks = {
@@ -46,18 +52,26 @@ def plot_peers(answered_sets: Sequence[SideBySide]) -> bytes:
     for axes, found in zip(panels, answered_sets, strict=False):
         for peer, answered in found.answered.items():
             _draw_mark(axes, answered, marks[peer])
-        axes.set(xscale="log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(found.title, fontsize=9)
         axes.grid(alpha=0.3)
+        axes.tick_params(labelsize=8, labelbottom=True)
     for axes in panels[len(answered_sets) :]:
         axes.set_axis_off()
+    _scale_speed(panels[0])
     figure.supxlabel("texts per second of processor time", fontsize=9)
     figure.supylabel("accuracy, %", fontsize=9)
-    figure.legend(
-        list(marks.values()), peers, loc="outside upper center", ncols=len(peers), fontsize=9
-    )
+    handles = list(marks.values())
+    figure.legend(handles, peers, loc="outside upper center", ncols=abreast, fontsize=9)
     return _png(figure)
+
+
+def _scale_speed(axes: Axes) -> None:
+    """The x axis that all panels share, with numbers also where it spans less than a decade."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_mark(axes: Axes, answered: Answered, mark: Line2D) -> None:
