@@ -244,6 +244,16 @@ def test_evaluate_takes_a_file_and_leaves_a_report(run: Run, project: Path, tmp_
     assert (tmp_path / "report" / "report.md").exists()
 
 
+def test_a_peer_that_answers_nothing_is_named(run: Run, project: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "mine.csv"
+    texts.write_text("text,label\nlovely room,positive\nrude waiter,negative\n")
+    evaluate = ("evaluate", project / "models" / "tiny", texts, "--against", "snownlp,vader")
+    done = run(*evaluate, "--language", "en")
+    assert done.status == 0
+    assert "snownlp: answers none of these sets" in done.err
+    assert "vader: answers none" not in done.err
+
+
 def test_probe_scores_a_bundle_on_the_pairs(run: Run, project: Path, tmp_path: Path) -> None:
     bundle = project / "models" / "tiny"
     done = run("probe", bundle)

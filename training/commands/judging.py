@@ -105,6 +105,9 @@ def evaluate(
     peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)
     served = Served(model, threads=1 if against else -1)
     answered_sets = answer_all([served, *peers], scored, split)
+    for peer in peers:
+        if not any(peer.name in found.answered for found in answered_sets):
+            typer.echo(f"{peer.name}: answers none of these sets", err=True)
     typer.echo(side_by_side_markdown(answered_sets, split))
     if output:
         write_report(output, model, answered_sets, split)
