@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from scipy.special import softmax
 from tqdm import tqdm
@@ -20,7 +21,7 @@ from training.evaluate import Answered, Answers, Classify, Peer, Served, answer,
 from training.inference import one_thread
 from training.lexicons import LEXICONS
 from training.minilm import minilm
-from training.teachers import Classifier, HuggingFaceClassifier
+from training.teachers import Classifier, HuggingFaceClassifier, ask
 
 CPU = torch.device("cpu")
 HUGGING_FACE = "hf:"
@@ -74,7 +75,8 @@ class ClassifierPeer:
 
         def classify(texts: Sequence[str]) -> Answers:
             with self._limits():
-                return Answers.of(softmax(self._classifier.logits(texts)[:, columns], axis=1))
+                logits = np.concatenate(list(ask(self._classifier, texts)))
+            return Answers.of(softmax(logits[:, columns], axis=1))
 
         return classify
 

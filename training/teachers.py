@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,17 +78,22 @@ class Teacher:
 
     def windows(self, texts: Sequence[str]) -> Iterator[Float64]:
         """The same, some texts at a time."""
-        bar = tqdm(total=len(texts), desc=f"asking {self.name}", unit="text", mininterval=0.5)
-        with bar:
-            for start in range(0, len(texts), TEXTS_A_CALL):
-                window = texts[start : start + TEXTS_A_CALL]
-                logits = self._classifier.logits(window)
-                scores = np.full((len(window), len(self.says)), -np.inf)
-                for column in np.flatnonzero(self.says):
-                    same = logits[:, self._column_of == column]
-                    scores[:, column] = logsumexp(same, axis=1)
-                yield scores
-                bar.update(len(window))
+        for logits in ask(self._classifier, texts):
+            scores = np.full((len(logits), len(self.says)), -np.inf)
+            for column in np.flatnonzero(self.says):
+                same = logits[:, self._column_of == column]
+                scores[:, column] = logsumexp(same, axis=1)
+            yield scores
+
+
+def ask(classifier: Classifier, texts: Sequence[str]) -> Iterator[Float64]:
+    """Its logits (N, L), some texts at a time, behind a progress bar."""
+    bar = tqdm(total=len(texts), desc=f"asking {classifier.name}", unit="text", mininterval=0.5)
+    with bar:
+        for start in range(0, len(texts), TEXTS_A_CALL):
+            window = texts[start : start + TEXTS_A_CALL]
+            yield classifier.logits(window)
+            bar.update(len(window))
 
 
 def open_teachers(
@@ -167,8 +173,11 @@ class HuggingFaceClassifier:
         self._model = model.eval().to(device)
         names: Mapping[int, str] = model.config.id2label
         self.labels = [names[index] for index in range(len(names))]
-        self.identity = _digest(model, self._tokenizer)
         self._max_tokens = min(self._tokenizer.model_max_length, LONGEST)
+
+    @cached_property
+    def identity(self) -> str:
+        return _digest(self._model, self._tokenizer)
 
     def logits(self, texts: Sequence[str]) -> Float64:
         order = np.argsort([len(text) for text in texts], kind="stable")
