@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,6 +26,11 @@ from service.settings import Settings
 from service.telemetry import Observed, Telemetry, note_models, watch_queues
 from service.tracing import FRAMEWORK_TELEMETRY, open_tracer
 
+ROUTED = (predict, analyze, stream, files, huggingface, oip, ops, page)
+"""Modules of routes, in the order of the OpenAPI page."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
+
 
 def create_app(
     settings: Settings,
@@ -41,24 +46,6 @@ def create_app(
     the reason when a bundle cannot be served.
     """
     telemetry = Telemetry(metrics or Metrics(), AccessLog(settings.access_log))
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        opened = await asyncio.to_thread(open_models, settings) if models is None else models
-        beats = heartbeats or Heartbeats(1)
-        async with open_pipeline(settings, opened, observer=telemetry) as pipeline:
-            note_models(pipeline, telemetry.metrics)
-            watches = (
-                keep_watch(pipeline, beats, slot, settings.hang_timeout_s),
-                watch_queues(pipeline, telemetry.metrics),
-            )
-            watching = [asyncio.create_task(watch) for watch in watches]
-            async with open_tracer(settings.otlp_endpoint) as telemetry.tracer:
-                yield {"pipeline": pipeline, "metrics": telemetry.metrics}
-                await pipeline.close()  # what runs may hang even now
-            for watch in watching:
-                watch.cancel()
-
     app = FastAPIOffline(
         title=openapi.TITLE,
         version=__version__,
@@ -68,18 +55,46 @@ def create_app(
         static_url="/docs/static",
         swagger_ui_parameters=openapi.SWAGGER_UI,
         telemetry=FRAMEWORK_TELEMETRY,
-        lifespan=lifespan,
+        lifespan=_lifespan(settings, models, heartbeats or Heartbeats(1), slot, telemetry),
     )
     app.state.stopping = asyncio.Event()  # set by whoever runs the server
     install_error_handlers(app)
-    app.include_router(predict.router)
-    app.include_router(analyze.router)
-    app.include_router(stream.router)
-    app.include_router(files.router)
-    app.include_router(huggingface.router)
-    app.include_router(oip.router)
-    app.include_router(ops.router)
-    app.include_router(page.router)
+    for module in ROUTED:
+        app.include_router(module.router)
+    _surround(app, settings, telemetry)
+    return app
+
+
+def _lifespan(
+    settings: Settings,
+    models: Mapping[str, Model] | None,
+    heartbeats: Heartbeats,
+    slot: int,
+    telemetry: Telemetry,
+) -> Lifespan:
+    """From start to stop: models opened, the pipeline run and watched, traces sent."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        opened = await asyncio.to_thread(open_models, settings) if models is None else models
+        async with open_pipeline(settings, opened, observer=telemetry) as pipeline:
+            note_models(pipeline, telemetry.metrics)
+            watches = (
+                keep_watch(pipeline, heartbeats, slot, settings.hang_timeout_s),
+                watch_queues(pipeline, telemetry.metrics),
+            )
+            watching = [asyncio.create_task(watch) for watch in watches]
+            async with open_tracer(settings.otlp_endpoint) as telemetry.tracer:
+                yield {"pipeline": pipeline, "metrics": telemetry.metrics}
+                await pipeline.close()  # what runs may hang even now
+            for watch in watching:
+                watch.cancel()
+
+    return lifespan
+
+
+def _surround(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
+    """Lay the service's own layers around the framework's; `add_middleware` puts them within."""
     rule = BodyRule(settings.max_body_bytes, settings.body_timeout_ms)
     special = {
         files.FILE_PATH: BodyRule(settings.max_file_bytes, settings.body_timeout_ms),
@@ -93,6 +108,4 @@ def create_app(
         lean = [*predict.router.routes, *analyze.router.routes]
         return Express(observed, lean, telemetry, settings.max_body_bytes)
 
-    # Around the framework's own layers, where `add_middleware` puts them within.
     app.build_middleware_stack = build_stack  # type: ignore[method-assign]
-    return app

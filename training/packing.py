@@ -28,6 +28,7 @@ from service.engine import OnnxEngine
 from service.model import Model, open_model
 from service.tokenizer import Tokenizer
 from training.baseline import evaluate_baselines
+from training.card import model_card
 from training.config import RunConfig, run_as_dict
 from training.errors import ExportError, TrainingError
 from training.evaluate import evaluate, fit_temperatures, scored_split
@@ -39,7 +40,7 @@ from training.export import (
     round_embedding,
 )
 from training.fitting import Trained
-from training.report import figures_markdown, metrics_table, model_card
+from training.report import figures_markdown, metrics_table
 from training.weak_spots import weak_spots_markdown
 
 PARITY_LENGTHS = (1, 2, 3, 7, 19, 64, 200)

@@ -77,24 +77,9 @@ def finetune(
     )
     rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
     started = _start(folder, digest(asdict(config), labels, rows, seed))
-    steps = config.passes * -(-len(rows) // config.batch_size)
     trainer = transformers.Trainer(
         model=model,
-        args=transformers.TrainingArguments(
-            output_dir=str(folder / CHECKPOINTS),
-            num_train_epochs=config.passes,
-            per_device_train_batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            warmup_steps=round(WARMUP_SHARE * steps),
-            train_sampling_strategy="group_by_length",
-            remove_unused_columns=False,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            save_steps=STEPS_A_CHECKPOINT,
-            save_total_limit=1,
-            logging_steps=100,
-            report_to="none",
-            seed=seed,
-        ),
+        args=_arguments(transformers, config, folder, len(rows), seed),
         train_dataset=rows,
         data_collator=transformers.DataCollatorWithPadding(tokenizer),
         compute_loss_func=_loss,
@@ -133,6 +118,28 @@ def _start(folder: Path, fingerprint: str) -> bool:
     checkpoints.mkdir(parents=True, exist_ok=True)
     note.write_text(fingerprint, encoding="utf-8")
     return False
+
+
+def _arguments(
+    transformers: Any, config: FinetuneConfig, folder: Path, rows: int, seed: int
+) -> Any:
+    """How its Trainer is to train."""
+    steps = config.passes * -(-rows // config.batch_size)
+    return transformers.TrainingArguments(
+        output_dir=str(folder / CHECKPOINTS),
+        num_train_epochs=config.passes,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        warmup_steps=round(WARMUP_SHARE * steps),
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        save_steps=STEPS_A_CHECKPOINT,
+        save_total_limit=1,
+        logging_steps=100,
+        report_to="none",
+        seed=seed,
+    )
 
 
 def _encode(
