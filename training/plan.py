@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Plan:
         self, config: LoopConfig, stores: Sequence[TokenStore], seed: int, processes: int
     ) -> None:
         self._config, self._stores, self._seed = config, stores, seed
+        self._processes = processes
         steps = [math.ceil(len(self.batches(n)) / processes) for n in range(len(stores))]
         self.starts = [0, *accumulate(steps)]
 
@@ -52,4 +54,17 @@ class Plan:
         """The batches of one pass, in order."""
         config, rng = self._config, np.random.default_rng((self._seed, number))
         lengths = cropped_lengths(self._stores[number].lengths, config.max_tokens)
-        return exact_length_batches(lengths, config.batch_tokens, config.batch_size, rng)
+        batches = exact_length_batches(lengths, config.batch_tokens, config.batch_size, rng)
+        return _in_rounds(batches, self._processes, rng) if self._processes > 1 else batches
+
+
+def _in_rounds(batches: list[Batch], processes: int, rng: np.random.Generator) -> list[Batch]:
+    """Batches of like tokens side by side, so that no process waits for another in a step.
+
+    The rounds are shuffled; what fills no round, the least tokens, comes last.
+    """
+    by_cost = sorted(batches, key=attrgetter("tokens"))
+    rest = len(batches) % processes
+    rounds = [by_cost[i : i + processes] for i in range(rest, len(batches), processes)]
+    rng.shuffle(rounds)
+    return [*chain.from_iterable(rounds), *by_cost[:rest]]
