@@ -95,7 +95,8 @@ def test_its_manifest_holds_the_run_that_made_it(model: Model) -> None:
         for source in run.data
         for name in (source.train, source.templates, source.dev, source.test)
     }
-    assert set(model.manifest.data) == files - {None}
+    unlabelled = {source.file for source in run.unlabelled}
+    assert set(model.manifest.data) == (files - {None}) | unlabelled
 
 
 def test_golden_texts_score_as_written(model: Model) -> None:
