@@ -124,7 +124,7 @@ def test_a_narrow_phone_needs_no_scrolling_sideways(visit: Open, reviews: Path) 
 
 def test_labels_are_told_by_more_than_colour(visit: Open) -> None:
     page = visit()
-    page.read("味道很好，分量也足。就是送餐太慢了，汤都凉了。")  # words on both sides
+    page.read(MIXED)  # words on both sides
     signs = page.page.eval_on_selector_all(
         ".sentence .badge", "all => all.map(one => getComputedStyle(one, '::before').content)"
     )
