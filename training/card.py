@@ -95,10 +95,10 @@ def _lessons(run: RunConfig, data_sets: Sequence[DataSet]) -> str:
 
 A set without neutral rows teaches only positive against negative. SHA-256 of each file is in
 manifest.json, with the run file's settings.
-{_unlabelled(run)}"""
+{_beside_labels(run)}"""
 
 
-def _unlabelled(run: RunConfig) -> str:
+def _beside_labels(run: RunConfig) -> str:
     """A paragraph on what a model learnt from beside labelled texts; empty for nothing."""
     sentences = []
     if run.unlabelled:

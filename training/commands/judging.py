@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.model import open_model
+from service.model import Model, open_model
 from training.commands.options import (
     BundleFolder,
     Data,
@@ -25,7 +26,7 @@ from training.comparison import compare as compare_variants
 from training.comparison_report import TABLE_FILE, write_comparison
 from training.contrast import CONTRAST_FILE, probe_markdown, read_pairs
 from training.contrast import probe as probe_model
-from training.datasets import describe
+from training.datasets import DataSet, describe
 from training.distance import measure_reach, reach_markdown
 from training.distributed import world
 from training.errors import TrainingError
@@ -100,18 +101,7 @@ def evaluate(
         domain_column=domain_column,
     )
     typer.echo("\n".join(describe(data_sets)), err=True)
-    split = scored_split(data_sets)
-    scored = sample(data_sets, split, rows) if rows else data_sets
-    peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)
-    served = Served(model, threads=1 if against else -1)
-    answered_sets = answer_all([served, *peers], scored, split)
-    for peer in peers:
-        if not any(peer.name in found.answered for found in answered_sets):
-            typer.echo(f"{peer.name}: answers none of these sets", err=True)
-    typer.echo(side_by_side_markdown(answered_sets, split))
-    if output:
-        write_report(output, model, answered_sets, split)
-        typer.echo(f"\nreport: {output / REPORT_FILE}")
+    _score(model, data_sets, against, rows, output)
 
 
 def probe(
@@ -187,3 +177,21 @@ def gates(
             err=True,
         )
     typer.echo("\n".join(str(path) for path in (output, table) if path))
+
+
+def _score(
+    model: Model, data_sets: Sequence[DataSet], against: str, rows: int | None, output: Path | None
+) -> None:
+    """Score a bundle beside its peers, and leave the report where one is wanted."""
+    split = scored_split(data_sets)
+    scored = sample(data_sets, split, rows) if rows else data_sets
+    peers = open_peers([name.strip() for name in against.split(",") if name.strip()], data_sets)
+    served = Served(model, threads=1 if against else -1)
+    answered_sets = answer_all([served, *peers], scored, split)
+    for peer in peers:
+        if not any(peer.name in found.answered for found in answered_sets):
+            typer.echo(f"{peer.name}: answers none of these sets", err=True)
+    typer.echo(side_by_side_markdown(answered_sets, split))
+    if output:
+        write_report(output, model, answered_sets, split)
+        typer.echo(f"\nreport: {output / REPORT_FILE}")
