@@ -138,7 +138,8 @@ class TrainingConfig(LoopConfig):
     virtual_adversarial_norm: Annotated[float, Field(gt=0)] = 0.1
     """Size of that noise on the embedding."""
     start: str | None = None
-    """A language model to start from, with its tokenizer: its folder, from the current one."""
+    """The folder of a bundle or a language model to start from, with its tokenizer; from the
+    current one."""
     layer_rate_factor: Annotated[float, Field(ge=1)] = 1.0
     """By which the rate of each layer is below that of the one above it (Howard & Ruder 2018)."""
     unfreeze_passes: Annotated[float, Field(ge=0)] = 0.0

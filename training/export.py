@@ -16,9 +16,9 @@ import onnx
 import torch
 from onnx import TensorProto, numpy_helper
 
-from service.bundle import OnnxSpec
+from service.bundle import Bundle, OnnxSpec
 from service.engine import Engine, pad
-from training.config import ModelConfig
+from training.config import ModelConfig, parse_run
 from training.errors import ExportError
 from training.graph import Graph
 from training.model import Classifier
@@ -159,6 +159,19 @@ def _mask(graph: Graph, spec: OnnxSpec) -> str:
         "Less", [graph.add("Unsqueeze", [times, feature_axis]), spec.lengths]
     )  # (T, B)
     return graph.add("Unsqueeze", [within, feature_axis])
+
+
+def read_network(bundle: Bundle) -> Classifier:
+    """The network of a bundle, n-grams included, back in torch.
+
+    Raises ConfigError for a bundle without its run, ExportError for one in int8.
+    """
+    manifest = bundle.manifest
+    if manifest.precision != "float32":
+        raise ExportError(f"{bundle.path} is in {manifest.precision}, not in float32")
+    config = parse_run(manifest.run, source=f"{bundle.path}: the run in its manifest").model
+    graph = onnx.load_from_string(bundle.model)
+    return read_graph(graph, config, manifest.pad_id, manifest.unk_id)
 
 
 def read_graph(graph: onnx.ModelProto, config: ModelConfig, pad_id: int, unk_id: int) -> Classifier:

@@ -20,7 +20,7 @@ from training.inference import network_logits
 from training.model import Classifier
 from training.ngrams import NGrams, fit_ngrams, fit_share
 from training.prepared import Prepared, digest, fingerprint
-from training.pretraining import start_from
+from training.starting import start_from
 from training.tokenizer import sample_segmentations
 from training.trainer import Trainer
 from training.vectors import open_vectors, start_from_vectors, words_of
@@ -39,7 +39,7 @@ class Trained(Prepared):
 def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Trained:
     """Fit a network to prepared data, resuming what lies in `folder`.
 
-    Raises DataError without dev rows, ConfigError for a language model of another shape,
+    Raises DataError without dev rows, ConfigError for a start of another shape,
     TrainingError when the folder holds another run, Interrupted when asked to stop.
     """
     labels, data_sets = prepared.labels, prepared.data_sets
@@ -49,7 +49,9 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     dev = encode_corpus(data_sets, "dev", labels, tokenizer)
     model = new_model(run, labels, tokenizer)
     if prepared.start:
-        start_from(prepared.start, model)
+        started = start_from(prepared.start, model, labels)
+        if world.leads:
+            print(f"start: {started}", flush=True)
     if run.vectors:
         words = words_of(tokenizer)
         vectors = open_vectors(run.vectors, prepared.data_folder, words)

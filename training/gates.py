@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor
 
@@ -17,9 +16,9 @@ from service.model import Model
 from service.postprocess import Float64, Scored, scored
 from service.texts import TextLimits, encode_text
 from training.cells import Params, Trace, from_torch, params_of
-from training.config import Cell, parse_run
+from training.config import Cell
 from training.errors import ExportError
-from training.export import read_graph
+from training.export import read_network
 from training.model import Classifier
 
 MAX_TOKENS = 100  # more words than that cannot be told apart in a picture
@@ -79,11 +78,9 @@ def read_gates(model: Model, text: str, *, truncate: bool = False) -> GateReadin
     without its run, ExportError for one in int8 and when the service's answer differs by more
     than 1e-5.
     """
-    if model.manifest.precision != "float32":
-        raise ExportError(f"{model.bundle.path} is in {model.manifest.precision}, not in float32")
+    network = read_network(model.bundle).double()  # rounding is left to the side that serves
     limits = TextLimits(MAX_CHARS, min(MAX_TOKENS, model.manifest.max_tokens))
     ids = encode_text(model.tokenizer, text, limits, truncate).ids
-    network = _network_of(model)
     logits, directions = run_by_hand(network, ids)
     probabilities = model.probabilities(logits.astype(np.float32))[0]
     difference = float(abs(probabilities - model.probabilities(model.logits([ids]))[0]).max())
@@ -134,14 +131,6 @@ def write_gates(reading: GateReading, path: Path) -> None:
                 for unit, row in enumerate(units):
                     numbers = [f"{x:.6g}" for x in (direction.contributions[unit], *row)]
                     writer.writerow([direction.name, step, piece, unit, *numbers])
-
-
-def _network_of(model: Model) -> Classifier:
-    """The bundle's weights, in float64: rounding is left to the side that serves."""
-    manifest = model.manifest
-    config = parse_run(manifest.run, source=f"{model.bundle.path}: the run in its manifest").model
-    graph = onnx.load_from_string(model.bundle.model)
-    return read_graph(graph, config, manifest.pad_id, manifest.unk_id).double()
 
 
 def _direction(trace: Trace, gradient: Tensor, p: Params, back: bool) -> Direction:

@@ -19,7 +19,7 @@ from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError
 from training.metrics import Bool
-from training.pretraining import SHAPE, Pretrained, read_pretrained
+from training.starting import SHAPE, Start, read_start
 from training.tokenizer import train_tokenizer
 from training.unlabelled import (
     UnlabelledSet,
@@ -56,14 +56,14 @@ class SoftLabels:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked data, their tokenizer, soft labels, and a language model to start from."""
+    """Checked data, their tokenizer, soft labels, and weights to start from."""
 
     labels: tuple[str, ...]
     data_sets: list[DataSet]
     tokenizer: bytes
     data_folder: Path
     unlabelled: Sequence[UnlabelledSet] = field(default=(), kw_only=True)
-    start: Pretrained | None = field(default=None, kw_only=True)
+    start: Start | None = field(default=None, kw_only=True)
     """Where training.start names it, the tokenizer is its own."""
     taught: SoftLabels | None = field(default=None, kw_only=True)
 
@@ -93,9 +93,9 @@ class Prepared:
 def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Prepared:
     """Read and report the data; make the tokenizer, or find in `folder` the one made of them.
 
-    A run that starts from a language model reads with its tokenizer. Raises DataError for
-    data that cannot be learnt from, ConfigError for a golden text in which the tokenizer
-    finds nothing, TrainingError where there is no language model to start from.
+    A run that starts from a language model or a bundle reads with its tokenizer. Raises
+    DataError for data that cannot be learnt from, ConfigError for a golden text in which the
+    tokenizer finds nothing, and as `read_start` does.
     """
     if run.vectors:
         check_vectors(run.vectors, data_folder)
@@ -104,7 +104,7 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     if world.leads:
         print(*describe(data_sets), *describe_unlabelled(unlabelled), sep="\n", flush=True)
     named = run.training.start
-    start = read_pretrained(Path(named)) if named is not None else None
+    start = read_start(Path(named)) if named is not None else None
     tokenizer = start.tokenizer if start else _tokenizer(run, data_sets, unlabelled, folder, world)
     _check_golden(run, Tokenizer(tokenizer))
     return Prepared(labels, data_sets, tokenizer, data_folder, unlabelled=unlabelled, start=start)

@@ -1,10 +1,10 @@
-"""Pretraining: a language model fitted to texts alone, and a classifier that starts from it."""
+"""Pretraining: a language model fitted to texts alone, which a classifier can start from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,23 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.bundle import sha256
 from service.tokenizer import Tokenizer
 from training.batching import Int, TokenStore, collate, cropped_lengths, exact_length_batches
-from training.checkpoint import BEST_FILE, load
 from training.config import ModelConfig, PretrainingConfig
 from training.datasets import DataSet
 from training.distributed import World
-from training.errors import ConfigError, DataError, TrainingError
+from training.errors import DataError
 from training.language_model import LanguageModel, candidate_shares
 from training.loop import Group, Loop
-from training.model import Classifier
 from training.plan import Plan
+from training.starting import SHAPE
 from training.unlabelled import UnlabelledSet, train_texts
 
-SHAPE = ("cell", "embedding_size", "hidden_size", "proj_size", "layers", "bidirectional")
-"""What a classifier must have in common with the language model that it starts from."""
-SHARED = ("embedding.", "encoder.")
 DIRECTIONS = ("forward", "backward")
 JUDGED_TOKENS = 2048
 """Of a batch: the whole softmax takes 4 bytes a piece and token."""
@@ -96,44 +91,6 @@ class Pretrainer(Loop[LanguageModel]):
     def _notes(self) -> Mapping[str, Any]:
         network = {field: asdict(self._network)[field] for field in SHAPE}
         return {"network": network, "tokenizer": torch.tensor(list(self._tokenizer)).byte()}
-
-
-@dataclass(frozen=True)
-class Pretrained:
-    """What a classifier can start from."""
-
-    origin: Path
-    network: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
-    tokenizer: bytes
-    digest: str
-    """SHA-256 of the file."""
-
-
-def read_pretrained(folder: Path) -> Pretrained:
-    """The language model in a folder, finished or stopped. Raises TrainingError without one."""
-    path = folder / BEST_FILE
-    if not path.exists():
-        raise TrainingError(f"{folder}: holds no language model (no {BEST_FILE})")
-    state = load(path)
-    if "network" not in state:
-        raise TrainingError(f"{path} is of a classifier, not of a language model")
-    weights = {name: w for name, w in state["model"].items() if name.startswith(SHARED)}
-    tokenizer = bytes(state["tokenizer"].numpy())
-    return Pretrained(folder, state["network"], weights, tokenizer, sha256(path.read_bytes()))
-
-
-def start_from(pretrained: Pretrained, model: Classifier) -> None:
-    """Load embedding and encoder into a classifier of the same tokenizer.
-
-    Raises ConfigError, naming the field, where its shape is another.
-    """
-    for field, value in pretrained.network.items():
-        if (own := getattr(model.config, field)) != value:
-            raise ConfigError(
-                f"model.{field} is {own!r}, and {value!r} in the language model {pretrained.origin}"
-            )
-    model.load_state_dict({**model.state_dict(), **pretrained.weights})
 
 
 def read_texts(

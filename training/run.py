@@ -12,7 +12,8 @@ from training.distributed import World
 from training.errors import ConfigError, TrainingError
 from training.fitting import Trained, add_ngrams, fit, new_model
 from training.prepared import Prepared, fingerprint, prepare, pretraining_fingerprint
-from training.pretraining import Pretrainer, read_pretrained, read_texts
+from training.pretraining import Pretrainer, read_texts
+from training.starting import read_pretrained
 from training.teaching import teach
 
 PRETRAINING_FOLDER = "pretraining"

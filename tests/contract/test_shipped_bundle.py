@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 from service.bundle import MANIFEST_FILE, METRICS_FILE, MODEL_FILE, TOKENIZER_FILE
 from service.model import Model, open_model
 from service.tokenizer import Tokenizer
-from training.config import ModelConfig, parse_run
+from training.config import parse_run
 from training.corpus import encode_corpus
 from training.datasets import DataSet
-from training.export import PARITY_TOLERANCE, largest_difference, read_graph
+from training.export import PARITY_TOLERANCE, largest_difference, read_network
 from training.gates import TOLERANCE, read_gates
 from training.rows import Rows
 
@@ -109,13 +108,7 @@ def test_golden_texts_score_as_written(model: Model) -> None:
 
 
 def test_torch_and_onnx_agree_over_random_lengths(model: Model) -> None:
-    config = ModelConfig(**model.manifest.run["model"])
-    network = read_graph(
-        onnx.load_from_string(model.bundle.model),
-        config,
-        model.manifest.pad_id,
-        model.manifest.unk_id,
-    )
+    network = read_network(model.bundle)
     texts = random_texts(model, 24)
     for start in range(0, len(texts), 6):
         batch = texts[start : start + 6]

@@ -24,8 +24,9 @@ from training.errors import ConfigError, DataError, TrainingError
 from training.interrupt import Interrupted
 from training.model import Classifier
 from training.prepared import prepare
-from training.pretraining import Pretrainer, read_pretrained, read_texts, start_from
+from training.pretraining import Pretrainer, read_texts
 from training.run import pretrain, restore, train
+from training.starting import read_pretrained, start_from
 from training.unlabelled import UnlabelledSet
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
@@ -148,7 +149,7 @@ def test_embedding_and_encoder_arrive_in_the_classifier_and_nothing_else_changes
     vocab_size = Tokenizer(tokenizer_model).vocab_size
     model = classifier(vocab_size=vocab_size, **shape)
     fresh = classifier(vocab_size=vocab_size, **shape)
-    start_from(read_pretrained(tmp_path), model)
+    start_from(read_pretrained(tmp_path), model, ["negative", "positive"])
     assert torch.equal(model.embedding.weight, language_model.embedding.weight)
     assert_same_bits(model.encoder.state_dict(), language_model.encoder.state_dict())
     assert torch.equal(model.head.weight, fresh.head.weight)
@@ -163,7 +164,7 @@ def test_a_classifier_of_another_shape_is_refused_by_field(
     pretrainer_of(tmp_path, tokenizer_model, passes=1).fit()
     model = Classifier(ModelConfig(embedding_size=8, hidden_size=13), 400, 2, 0, 1)
     with pytest.raises(ConfigError, match=r"model\.hidden_size is 13, and 12 in the language"):
-        start_from(read_pretrained(tmp_path), model)
+        start_from(read_pretrained(tmp_path), model, ["negative", "positive"])
 
 
 def test_a_folder_without_a_language_model_is_refused(project: Path, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.bundle import read_bundle
+from tests.training.samples import write_project
+from training.config import read_run
+from training.distributed import World
+from training.errors import ConfigError
+from training.export import read_network
+from training.model import Classifier
+from training.run import train
+from training.starting import read_start, start_from
+
+ALONE = World(rank=0, size=1, device=torch.device("cpu"))
+STILL = {"training.learning_rate": "1e-30"}
+"""A rate that moves nothing shows where a run started."""
+
+
+@pytest.fixture
+def bundle(project: Path) -> Path:
+    return project / "models" / "tiny"
+
+
+def test_a_run_goes_on_from_the_whole_network_of_a_bundle(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = f"passes = 1\nstart = '{bundle}'"
+    run = read_run(write_project(tmp_path, rows=40, training=starts), STILL)
+    trained = train(run, tmp_path, tmp_path / "run", ALONE)
+    assert f"start: all weights of the bundle {bundle}" in capsys.readouterr().out
+    assert trained.tokenizer == read_bundle(bundle).tokenizer
+    expected = read_network(read_bundle(bundle)).state_dict()
+    for name, weight in trained.model.state_dict().items():
+        assert torch.allclose(weight, expected[name], atol=1e-6), name
+
+
+def test_other_labels_or_poolings_get_a_head_of_their_own(bundle: Path) -> None:
+    start = read_start(bundle)
+    network = read_network(read_bundle(bundle))
+    vocab_size = network.embedding.num_embeddings
+    both = ("max", "mean")
+    for labels, pooling in ((["bad", "good"], both), (["negative", "positive"], both[:1])):
+        model = Classifier(replace(network.config, pooling=pooling), vocab_size, 2, 0, 1)
+        drawn = model.head.weight.detach().clone()
+        assert start_from(start, model, labels).startswith("embedding and encoder of the bundle")
+        assert torch.equal(model.head.weight, drawn)
+        assert torch.equal(model.encoder.rnn.weight_hh_l0, network.encoder.rnn.weight_hh_l0)
+
+
+def test_a_bundle_of_another_shape_is_refused_by_field(bundle: Path) -> None:
+    start = read_start(bundle)
+    config = replace(read_network(read_bundle(bundle)).config, hidden_size=13)
+    with pytest.raises(ConfigError, match=r"model\.hidden_size is 13, and \d+ in the bundle"):
+        start_from(start, Classifier(config, 400, 2, 0, 1), ["negative", "positive"])

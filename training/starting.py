@@ -1,0 +1,88 @@
+"""What a classifier starts from: a language model of `pretrain`, or the network of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from service.bundle import MANIFEST_FILE, read_bundle, sha256
+from training.checkpoint import BEST_FILE, load
+from training.errors import ConfigError, TrainingError
+from training.export import read_network
+from training.model import Classifier
+
+SHAPE = ("cell", "embedding_size", "hidden_size", "proj_size", "layers", "bidirectional")
+"""What a classifier must have in common with what it starts from."""
+SHARED = ("embedding.", "encoder.")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights, and the tokenizer that they go with."""
+
+    origin: str
+    network: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    tokenizer: bytes
+    digest: str
+    """Changes with the weights."""
+    head_of: tuple[object, ...] | None = None
+    """Labels and poolings of the head among the weights, None without one."""
+
+
+def read_start(folder: Path) -> Start:
+    """The bundle in a folder, without its n-grams, or the language model.
+
+    Raises BundleError for a bundle that cannot be trusted, ExportError for one in int8, and
+    TrainingError where there is neither.
+    """
+    return _bundle(folder) if (folder / MANIFEST_FILE).exists() else read_pretrained(folder)
+
+
+def read_pretrained(folder: Path) -> Start:
+    """The language model in a folder, finished or stopped. Raises TrainingError without one."""
+    path = folder / BEST_FILE
+    if not path.exists():
+        raise TrainingError(
+            f"{folder}: holds no language model (no {BEST_FILE}) and no bundle (no {MANIFEST_FILE})"
+        )
+    state = load(path)
+    if "network" not in state:
+        raise TrainingError(f"{path} is of a classifier, not of a language model")
+    weights = {name: w for name, w in state["model"].items() if name.startswith(SHARED)}
+    tokenizer = bytes(state["tokenizer"].numpy())
+    origin = f"the language model {folder}"
+    return Start(origin, state["network"], weights, tokenizer, sha256(path.read_bytes()))
+
+
+def _bundle(folder: Path) -> Start:
+    bundle = read_bundle(folder)
+    network = read_network(bundle)
+    network.ngrams = None
+    return Start(
+        origin=f"the bundle {folder}",
+        network={field: asdict(network.config)[field] for field in SHAPE},
+        weights=network.state_dict(),
+        tokenizer=bundle.tokenizer,
+        digest=sha256(bundle.model),
+        head_of=(bundle.manifest.labels, network.config.pooling),
+    )
+
+
+def start_from(start: Start, model: Classifier, labels: Sequence[str]) -> str:
+    """Load the weights into a classifier of the same tokenizer, and say which they were.
+
+    The head is among them where labels and poolings are the same, otherwise it stays as drawn.
+    Raises ConfigError, naming the field, where its shape is another.
+    """
+    for field, value in start.network.items():
+        if (own := getattr(model.config, field)) != value:
+            raise ConfigError(f"model.{field} is {own!r}, and {value!r} in {start.origin}")
+    whole = start.head_of == (tuple(labels), model.config.pooling)
+    taken = {n: w for n, w in start.weights.items() if whole or n.startswith(SHARED)}
+    model.load_state_dict({**model.state_dict(), **taken})
+    return f"{'all weights' if whole else 'embedding and encoder'} of {start.origin}"
