@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from service.bundle import MANIFEST_FILE, Bundle, read_bundle
 from training.data_config import STRICT, DataSource, Name, Positive, Share, TextSource
 from training.distillation_config import DistillationConfig
 from training.errors import ConfigError, problems
@@ -235,7 +236,9 @@ _RUN: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
 def read_run(path: Path, overrides: Mapping[str, str] | None = None) -> RunConfig:
     """Read a run file; `overrides` maps dotted fields (`training.passes`) to TOML values.
 
-    An empty one leaves the field out. Raises ConfigError naming the field.
+    An empty one leaves the field out. A run without [model] that starts from a bundle takes
+    the bundle's. Raises ConfigError naming the field, BundleError for a bundle to start from
+    that cannot be trusted.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -245,7 +248,16 @@ def read_run(path: Path, overrides: Mapping[str, str] | None = None) -> RunConfi
         raise ConfigError(f"{path}: not TOML: {error}") from error
     for dotted, value in (overrides or {}).items():
         _override(table, dotted, value)
-    return parse_run(table, source=str(path))
+    run = parse_run(table, source=str(path))
+    if "model" not in table and (bundle := bundle_at_start(run)):
+        run = replace(run, model=parse_run(bundle.manifest.run, source=str(bundle.path)).model)
+    return run
+
+
+def bundle_at_start(run: RunConfig) -> Bundle | None:
+    """The bundle that a run starts from, if it does. Raises BundleError for a broken one."""
+    folder = Path(run.training.start or "")
+    return read_bundle(folder) if (folder / MANIFEST_FILE).is_file() else None
 
 
 def parse_run(table: Mapping[str, Any], source: str = "run") -> RunConfig:

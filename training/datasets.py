@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from service.bundle import sha256
-from training.config import RunConfig
+from training.config import RunConfig, bundle_at_start
 from training.data_config import DataSource
 from training.drawing import draw_rows
 from training.errors import DataError
@@ -56,7 +56,8 @@ def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataS
 
     Raises DataError for a missing file or column, a text column with nothing in it, a
     label that the run does not know or no train row has (naming file and row), and for a
-    single class. With teachers, a label of the run may be one that no train row has.
+    single class. A label of the run may be one that no train row has where the run has
+    teachers, or starts from a bundle of the same labels.
     """
     read = [_read_splits(source, folder, run.seed) for source in run.data]
     data_sets = [
@@ -72,7 +73,7 @@ def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataS
     taught = bool(run.distillation and run.distillation.teachers)
     if len(labels if taught else found) < 2:
         raise DataError(f"the train rows hold one class only: {sorted(found)}")
-    missing = [label for label in labels if label not in found]
+    missing = [label for label in labels if label not in found | _known_at_start(run)]
     if missing and not taught:
         raise DataError(f"no train row has the label {missing[0]!r} of the run's labels")
     # A set's labels follow the order of the run's.
@@ -80,6 +81,12 @@ def load_data(run: RunConfig, folder: Path) -> tuple[tuple[str, ...], list[DataS
         replace(data_set, labels=tuple(label for label in labels if label in data_set.labels))
         for data_set in data_sets
     ]
+
+
+def _known_at_start(run: RunConfig) -> set[str]:
+    """The labels of the bundle that a run starts from, where it goes on with its head."""
+    bundle = bundle_at_start(run)
+    return set(run.labels or ()) if bundle and bundle.manifest.labels == run.labels else set()
 
 
 def load_file(source: DataSource, known: Sequence[str]) -> DataSet:

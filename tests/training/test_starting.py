@@ -7,16 +7,18 @@ import pytest
 import torch
 
 from service.bundle import read_bundle
-from tests.training.samples import write_project
+from tests.training.samples import ROOT, write_project
 from training.config import read_run
+from training.datasets import load_data
 from training.distributed import World
-from training.errors import ConfigError
+from training.errors import ConfigError, DataError
 from training.export import read_network
 from training.model import Classifier
 from training.run import train
 from training.starting import read_start, start_from
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
+SHIPPED = ROOT / "models" / "default"
 STILL = {"training.learning_rate": "1e-30"}
 """A rate that moves nothing shows where a run started."""
 
@@ -57,3 +59,25 @@ def test_a_bundle_of_another_shape_is_refused_by_field(bundle: Path) -> None:
     config = replace(read_network(read_bundle(bundle)).config, hidden_size=13)
     with pytest.raises(ConfigError, match=r"model\.hidden_size is 13, and \d+ in the bundle"):
         start_from(start, Classifier(config, 400, 2, 0, 1), ["negative", "positive"])
+
+
+def test_a_run_without_a_network_of_its_own_takes_that_of_the_bundle(
+    bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        f"name = 'r'\n[[data]]\nname = 'd'\ntrain = 'd.csv'\n[training]\nstart = '{bundle}'\n"
+    )
+    expected = read_network(read_bundle(bundle)).config
+    assert read_run(path).model == expected
+    assert read_run(path, {"model.hidden_size": "13"}).model.hidden_size == 13
+    assert read_run(path, {"training.start": ""}).model != expected
+
+
+def test_rows_may_lack_labels_that_the_head_of_the_bundle_knows(tmp_path: Path) -> None:
+    top = 'labels = ["negative", "neutral", "positive"]'
+    run_file = write_project(tmp_path, rows=40, top=top)
+    with pytest.raises(DataError, match="no train row has the label 'neutral'"):
+        load_data(read_run(run_file), tmp_path)
+    labels, _ = load_data(read_run(run_file, {"training.start": f"'{SHIPPED}'"}), tmp_path)
+    assert labels == read_bundle(SHIPPED).manifest.labels
