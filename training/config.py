@@ -141,6 +141,9 @@ class TrainingConfig(LoopConfig):
     start: str | None = None
     """The folder of a bundle or a language model to start from, with its tokenizer; from the
     current one."""
+    start_share: Share = 0.0
+    """Of the bundle's weights in those that are exported, the rest being what they have become
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models")."""
     layer_rate_factor: Annotated[float, Field(ge=1)] = 1.0
     """By which the rate of each layer is below that of the one above it (Howard & Ruder 2018)."""
     unfreeze_passes: Annotated[float, Field(ge=0)] = 0.0
@@ -213,6 +216,8 @@ class RunConfig:
         starts = [self.pretraining, self.training.start, self.vectors]
         if sum(start is not None for start in starts) > 1:
             raise ValueError("a run has one of [pretraining], training.start and vectors")
+        if self.training.start_share and self.training.start is None:
+            raise ValueError("training.start_share needs training.start")
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from training.inference import network_logits
 from training.model import Classifier
 from training.ngrams import NGrams, fit_ngrams, fit_share
 from training.prepared import Prepared, digest, fingerprint
-from training.starting import start_from
+from training.starting import check_share, keep_share, start_from
 from training.tokenizer import sample_segmentations
 from training.trainer import Trainer
 from training.vectors import open_vectors, start_from_vectors, words_of
@@ -49,6 +49,7 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
     dev = encode_corpus(data_sets, "dev", labels, tokenizer)
     model = new_model(run, labels, tokenizer)
     if prepared.start:
+        check_share(prepared.start, run.training.start_share, model, labels)
         started = start_from(prepared.start, model, labels)
         if world.leads:
             print(f"start: {started}", flush=True)
@@ -72,6 +73,8 @@ def fit(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Train
         distillation=run.distillation,
     )
     model = trainer.fit()
+    if prepared.start:
+        keep_share(prepared.start, run.training.start_share, model, labels)
     if run.ngrams and world.leads:
         add_ngrams(run, prepared, model, folder)
     return Trained(**vars(prepared), model=model)

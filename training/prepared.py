@@ -113,6 +113,7 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
 def fingerprint(run: RunConfig, prepared: Prepared) -> str:
     """Changes with anything that changes the weights, or what they mean."""
     settings = run_as_dict(run)
+    del settings["training"]["start_share"]  # mixed in afterwards
     taught: list[object] = []
     if run.distillation and prepared.taught:  # by whom says the digest, wherever they lie
         how = {name: settings["distillation"][name] for name in ("temperature", "hard_weight")}

@@ -13,7 +13,7 @@ from training.errors import ConfigError, TrainingError
 from training.fitting import Trained, add_ngrams, fit, new_model
 from training.prepared import Prepared, fingerprint, prepare, pretraining_fingerprint
 from training.pretraining import Pretrainer, read_texts
-from training.starting import read_pretrained
+from training.starting import keep_share, read_pretrained
 from training.teaching import teach
 
 PRETRAINING_FOLDER = "pretraining"
@@ -82,6 +82,8 @@ def restore(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Tr
         raise TrainingError(f"{path} is of a run with other settings or data")
     model = new_model(run, prepared.labels, Tokenizer(prepared.tokenizer))
     model.load_state_dict(state["model"])
+    if prepared.start:
+        keep_share(prepared.start, run.training.start_share, model, prepared.labels)
     if run.ngrams:
         add_ngrams(run, prepared, model, folder)
     return Trained(**vars(prepared), model=model.eval())

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from service.bundle import MANIFEST_FILE, read_bundle, sha256
@@ -32,6 +33,10 @@ class Start:
     """Changes with the weights."""
     head_of: tuple[object, ...] | None = None
     """Labels and poolings of the head among the weights, None without one."""
+
+    def is_whole(self, model: Classifier, labels: Sequence[str]) -> bool:
+        """Whether a classifier of these labels has all its weights from here."""
+        return self.head_of == (tuple(labels), model.config.pooling)
 
 
 def read_start(folder: Path) -> Start:
@@ -82,7 +87,29 @@ def start_from(start: Start, model: Classifier, labels: Sequence[str]) -> str:
     for field, value in start.network.items():
         if (own := getattr(model.config, field)) != value:
             raise ConfigError(f"model.{field} is {own!r}, and {value!r} in {start.origin}")
-    whole = start.head_of == (tuple(labels), model.config.pooling)
+    whole = start.is_whole(model, labels)
     taken = {n: w for n, w in start.weights.items() if whole or n.startswith(SHARED)}
     model.load_state_dict({**model.state_dict(), **taken})
     return f"{'all weights' if whole else 'embedding and encoder'} of {start.origin}"
+
+
+def check_share(start: Start, share: float, model: Classifier, labels: Sequence[str]) -> None:
+    """Raises ConfigError for a share of a start that does not give a classifier all its weights."""
+    if share and not start.is_whole(model, labels):
+        raise ConfigError(
+            f"training.start_share: the head is not that of {start.origin}, which has other "
+            "labels or poolings, or none"
+        )
+
+
+def keep_share(start: Start, share: float, model: Classifier, labels: Sequence[str]) -> None:
+    """Draw a fitted classifier back by a share of the way it has come from where it started.
+
+    Raises ConfigError as `check_share` does.
+    """
+    check_share(start, share, model, labels)
+    if not share:
+        return
+    with torch.no_grad():
+        for name, weight in model.state_dict().items():
+            weight.lerp_(start.weights[name].to(weight.device), share)

@@ -14,7 +14,7 @@ from training.distributed import World
 from training.errors import ConfigError, DataError
 from training.export import read_network
 from training.model import Classifier
-from training.run import train
+from training.run import restore, train
 from training.starting import read_start, start_from
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
@@ -39,6 +39,31 @@ def test_a_run_goes_on_from_the_whole_network_of_a_bundle(
     expected = read_network(read_bundle(bundle)).state_dict()
     for name, weight in trained.model.state_dict().items():
         assert torch.allclose(weight, expected[name], atol=1e-6), name
+
+
+def test_what_is_exported_lies_between_the_bundle_and_what_was_learnt(
+    bundle: Path, tmp_path: Path
+) -> None:
+    starts = f"passes = 1\nstart = '{bundle}'"
+    run_file = write_project(tmp_path, rows=40, training=starts)
+    learnt = train(read_run(run_file), tmp_path, tmp_path / "run", ALONE).model.state_dict()
+    first = read_network(read_bundle(bundle)).state_dict()
+    run = read_run(run_file, {"training.start_share": "0.25"})
+    mixed = restore(run, tmp_path, tmp_path / "run", ALONE).model.state_dict()
+    again = train(run, tmp_path, tmp_path / "run", ALONE).model.state_dict()
+    assert not torch.equal(learnt["head.weight"], first["head.weight"])
+    for name, weight in mixed.items():
+        assert torch.allclose(weight, 0.75 * learnt[name] + 0.25 * first[name], atol=1e-6), name
+        assert torch.equal(weight, again[name]), name
+
+
+def test_a_share_is_kept_of_a_whole_network_alone(bundle: Path, tmp_path: Path) -> None:
+    starts = f"passes = 1\nstart_share = 0.5\nstart = '{bundle}'"
+    run_file = write_project(tmp_path, rows=40, training=starts)
+    with pytest.raises(ConfigError, match=r"training\.start_share: the head is not that of"):
+        train(read_run(run_file, {"model.pooling": '["max"]'}), tmp_path, tmp_path, ALONE)
+    with pytest.raises(ConfigError, match=r"training\.start_share needs training\.start"):
+        read_run(run_file, {"training.start": ""})
 
 
 def test_other_labels_or_poolings_get_a_head_of_their_own(bundle: Path) -> None:
