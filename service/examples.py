@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.987,
-                    "scores": {"positive": 0.987, "neutral": 0.011, "negative": 0.002},
+                    "score": 0.991,
+                    "scores": {"positive": 0.991, "neutral": 0.008, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.982,
-                    "scores": {"negative": 0.982, "neutral": 0.011, "positive": 0.008},
+                    "score": 0.966,
+                    "scores": {"negative": 0.966, "neutral": 0.025, "positive": 0.009},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.987},
-                {"label": "neutral", "score": 0.011},
-                {"label": "negative", "score": 0.002},
+                {"label": "positive", "score": 0.991},
+                {"label": "neutral", "score": 0.008},
+                {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.993}], [{"label": "positive", "score": 0.809}]],
+        "value": [[{"label": "positive", "score": 0.993}], [{"label": "positive", "score": 0.858}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.5.0",
+            "model_version": "1.6.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.987]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.991]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.002, 0.011, 0.987],
+                    "data": [0.001, 0.008, 0.991],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.5.0",
+            "model_version": "1.6.0",
             "id": "42",
             "outputs": [
                 {
@@ -205,8 +205,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "negative",
-                    "score": -0.842,
-                    "probabilities": {"negative": 0.908, "positive": 0.066, "neutral": 0.026},
+                    "score": -0.932,
+                    "probabilities": {"negative": 0.96, "positive": 0.027, "neutral": 0.013},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,10 +216,10 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.982,
+                            "score": 0.985,
                             "probabilities": {
-                                "positive": 0.985,
-                                "neutral": 0.012,
+                                "positive": 0.988,
+                                "neutral": 0.009,
                                 "negative": 0.003,
                             },
                         },
@@ -228,8 +228,12 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.89,
-                            "probabilities": {"negative": 0.9, "neutral": 0.091, "positive": 0.009},
+                            "score": -0.925,
+                            "probabilities": {
+                                "negative": 0.931,
+                                "neutral": 0.063,
+                                "positive": 0.006,
+                            },
                         },
                     ],
                 }
@@ -243,8 +247,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "positive",
-                    "score": 0.156,
-                    "probabilities": {"positive": 0.54, "negative": 0.383, "neutral": 0.077},
+                    "score": 0.071,
+                    "probabilities": {"positive": 0.503, "negative": 0.432, "neutral": 0.064},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -254,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.961,
+                            "score": 0.946,
                             "probabilities": {
-                                "positive": 0.972,
-                                "neutral": 0.016,
-                                "negative": 0.012,
+                                "positive": 0.962,
+                                "neutral": 0.021,
+                                "negative": 0.016,
                             },
                         },
                         {
@@ -266,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.835,
+                            "score": -0.891,
                             "probabilities": {
-                                "negative": 0.866,
-                                "neutral": 0.102,
-                                "positive": 0.031,
+                                "negative": 0.919,
+                                "neutral": 0.054,
+                                "positive": 0.027,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.587},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.204},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.054},
-                            {"text": "也", "offset": 7, "length": 1, "effect": 0.324},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.598},
-                            {"text": "。", "offset": 9, "length": 1, "effect": 0.279},
-                            {"text": "送餐", "offset": 10, "length": 2, "effect": -0.293},
-                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -0.8},
-                            {"text": "！", "offset": 15, "length": 1, "effect": -0.071},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.589},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.189},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.06},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.259},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.577},
+                            {"text": "。", "offset": 9, "length": 1, "effect": 0.219},
+                            {"text": "送餐", "offset": 10, "length": 2, "effect": -0.265},
+                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -0.873},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.076},
                         ],
-                        "remainder": -0.619,
+                        "remainder": -0.487,
                     },
                 }
             ],
@@ -306,10 +310,10 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.987,"scores":{"positive":0.987,'
-        '"neutral":0.011,"negative":0.002},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.982,"scores":{"negative":0.982,"neutral":0.011,'
-        '"positive":0.008},"tokens":10,"truncated":false}\n'
+        "value": '{"id":1,"label":"positive","score":0.991,"scores":{"positive":0.991,'
+        '"neutral":0.008,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.966,"scores":{"negative":0.966,"neutral":0.025,'
+        '"positive":0.009},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
     },
@@ -326,8 +330,8 @@ FILED_EXAMPLES: dict[str, Any] = {
     "reviews": {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
-        '7,"Great value, will buy again.",positive,0.987,0.002,0.011,0.987,\n'
-        "8,味道很差,negative,0.936,0.936,0.056,0.008,\n"
+        '7,"Great value, will buy again.",positive,0.99,0.002,0.009,0.99,\n'
+        "8,味道很差,negative,0.966,0.966,0.03,0.004,\n"
         "9,,,,,,,the text is empty\n",
     },
 }
