@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 Open = Callable[..., Visit]
 
-MIXED = "The staff were friendly and the bed was comfortable. The shower was broken. We left."
+MIXED = "The staff were excellent and the bed was perfect. The shower was dirty. We left."
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 
 
