@@ -6,42 +6,41 @@ from collections.abc import Mapping, Sequence
 
 from training.config import RunConfig
 from training.datasets import DataSet, Split
+from training.fitting import Trained
 from training.report import SCORED
+from training.starting import Start
 
 
 def model_card(
     run: RunConfig,
-    labels: Sequence[str],
-    data_sets: Sequence[DataSet],
+    trained: Trained,
     figures: str,
-    parameters: int,
     calibration: Mapping[str, float],
     split: Split,
 ) -> str:
     """MODEL_CARD.md: what the model is, what it learnt from, how right it is, and its limits."""
     sections = (
         f"# {run.name} {run.version}\n\n{run.description}\n",
-        _network(run, labels, parameters, calibration),
+        _network(run, trained, calibration),
         _quality(figures, split),
-        _lessons(run, data_sets),
+        _lessons(run, trained.data_sets),
         _limits(run),
     )
     return "\n".join(sections)
 
 
-def _network(
-    run: RunConfig, labels: Sequence[str], parameters: int, calibration: Mapping[str, float]
-) -> str:
+def _network(run: RunConfig, trained: Trained, calibration: Mapping[str, float]) -> str:
     network = run.model
+    parameters = sum(weight.numel() for weight in trained.model.parameters())
     directions = "two directions" if network.bidirectional else "one direction"
     temperatures = ", ".join(f"{key}: {value:.2f}" for key, value in calibration.items())
     return f"""## The model
 
-- Labels: {", ".join(labels)}. Languages: {", ".join(run.languages) or "as in the data"}.
+- Labels: {", ".join(trained.labels)}. Languages: {", ".join(run.languages) or "as in the data"}.
 - Network: sentencepiece pieces -> embedding of {network.embedding_size} -> {network.layers}
   layer(s) of {network.cell.upper()} with {network.hidden_size} units in {directions} ->
   {" and ".join(network.pooling)} pooling -> linear. {parameters:,} parameters; the embedding is
-  stored as float16.{_start_line(run)}{_ngrams_line(run)}
+  stored as float16.{_start_line(run, trained.start)}{_ngrams_line(run)}
 - Reads texts of up to {run.max_tokens:,} tokens whole. A text's answer does not depend on the
   texts beside it.
 - Trained once, with seed {run.seed}. Weights are an average over training, chosen on dev rows;
@@ -49,14 +48,18 @@ def _network(
 """
 
 
-def _start_line(run: RunConfig) -> str:
+def _start_line(run: RunConfig, start: Start | None) -> str:
     """What the network was before it was a classifier."""
     if run.vectors:
         return f"\n- The embedding started from word vectors: {run.vectors}."
     if run.pretraining:
         others = " and on those without labels" if run.unlabelled else ""
         return f"\n- Pretrained as a language model on the train texts below{others}."
-    return "\n- Started from a pretrained language model." if run.training.start else ""
+    if start is None:
+        return ""
+    share = run.training.start_share
+    back = f", and exported {100 * share:.0f}% of the way back to it" if share else ""
+    return f"\n- Started from {start.origin}{back}."
 
 
 def _ngrams_line(run: RunConfig) -> str:

@@ -76,13 +76,10 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     scores = evaluate(model, trained.data_sets, split)
     baselines = evaluate_baselines(trained.data_sets, split)
     figures = figures_markdown(scores, baselines, split)
-    parameters = sum(weight.numel() for weight in trained.model.parameters())
     card = model_card(
         run,
-        trained.labels,
-        trained.data_sets,
+        trained,
         f"{figures}\n\n{weak_spots_markdown(model, trained.data_sets, split)}".rstrip(),
-        parameters,
         manifest.calibration,
         split,
     )

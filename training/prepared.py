@@ -99,12 +99,11 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     """
     if run.vectors:
         check_vectors(run.vectors, data_folder)
+    start = read_start(run)
     labels, data_sets = load_data(run, data_folder)
     unlabelled = load_unlabelled(run.unlabelled, data_folder, data_sets)
     if world.leads:
         print(*describe(data_sets), *describe_unlabelled(unlabelled), sep="\n", flush=True)
-    named = run.training.start
-    start = read_start(Path(named)) if named is not None else None
     tokenizer = start.tokenizer if start else _tokenizer(run, data_sets, unlabelled, folder, world)
     _check_golden(run, Tokenizer(tokenizer))
     return Prepared(labels, data_sets, tokenizer, data_folder, unlabelled=unlabelled, start=start)

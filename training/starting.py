@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.bundle import MANIFEST_FILE, read_bundle, sha256
+from service.bundle import MANIFEST_FILE, MODEL_FILE, Bundle, sha256
 from training.checkpoint import BEST_FILE, load
+from training.config import RunConfig, bundle_at_start
 from training.errors import ConfigError, TrainingError
 from training.export import read_network
 from training.model import Classifier
@@ -39,13 +40,16 @@ class Start:
         return self.head_of == (tuple(labels), model.config.pooling)
 
 
-def read_start(folder: Path) -> Start:
-    """The bundle in a folder, without its n-grams, or the language model.
+def read_start(run: RunConfig) -> Start | None:
+    """What `training.start` names: a bundle, without its n-grams, or a language model.
 
     Raises BundleError for a bundle that cannot be trusted, ExportError for one in int8, and
     TrainingError where there is neither.
     """
-    return _bundle(folder) if (folder / MANIFEST_FILE).exists() else read_pretrained(folder)
+    if run.training.start is None:
+        return None
+    bundle = bundle_at_start(run)
+    return _bundle(bundle) if bundle else read_pretrained(Path(run.training.start))
 
 
 def read_pretrained(folder: Path) -> Start:
@@ -53,7 +57,8 @@ def read_pretrained(folder: Path) -> Start:
     path = folder / BEST_FILE
     if not path.exists():
         raise TrainingError(
-            f"{folder}: holds no language model (no {BEST_FILE}) and no bundle (no {MANIFEST_FILE})"
+            f"training.start: {folder} holds no bundle (no {MANIFEST_FILE}) and no language "
+            f"model (no {BEST_FILE})"
         )
     state = load(path)
     if "network" not in state:
@@ -64,17 +69,16 @@ def read_pretrained(folder: Path) -> Start:
     return Start(origin, state["network"], weights, tokenizer, sha256(path.read_bytes()))
 
 
-def _bundle(folder: Path) -> Start:
-    bundle = read_bundle(folder)
-    network = read_network(bundle)
+def _bundle(bundle: Bundle) -> Start:
+    network, manifest = read_network(bundle), bundle.manifest
     network.ngrams = None
     return Start(
-        origin=f"the bundle {folder}",
+        origin=f"the bundle {bundle.path} ({manifest.name} {manifest.version})",
         network={field: asdict(network.config)[field] for field in SHAPE},
         weights=network.state_dict(),
         tokenizer=bundle.tokenizer,
-        digest=sha256(bundle.model),
-        head_of=(bundle.manifest.labels, network.config.pooling),
+        digest=manifest.files[MODEL_FILE],
+        head_of=(manifest.labels, network.config.pooling),
     )
 
 

@@ -168,7 +168,7 @@ def test_a_classifier_of_another_shape_is_refused_by_field(
 
 
 def test_a_folder_without_a_language_model_is_refused(project: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="holds no language model"):
+    with pytest.raises(TrainingError, match=r"holds no bundle .* and no language model"):
         read_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="is of a classifier"):
         read_pretrained(project / "run")

@@ -8,14 +8,15 @@ import torch
 
 from service.bundle import read_bundle
 from tests.training.samples import ROOT, write_project
-from training.config import read_run
+from training.card import model_card
+from training.config import parse_run, read_run
 from training.datasets import load_data
 from training.distributed import World
-from training.errors import ConfigError, DataError
+from training.errors import ConfigError, DataError, TrainingError
 from training.export import read_network
 from training.model import Classifier
 from training.run import restore, train
-from training.starting import read_start, start_from
+from training.starting import Start, read_start, start_from
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
 SHIPPED = ROOT / "models" / "default"
@@ -49,12 +50,16 @@ def test_what_is_exported_lies_between_the_bundle_and_what_was_learnt(
     learnt = train(read_run(run_file), tmp_path, tmp_path / "run", ALONE).model.state_dict()
     first = read_network(read_bundle(bundle)).state_dict()
     run = read_run(run_file, {"training.start_share": "0.25"})
-    mixed = restore(run, tmp_path, tmp_path / "run", ALONE).model.state_dict()
+    restored = restore(run, tmp_path, tmp_path / "run", ALONE)
+    mixed = restored.model.state_dict()
     again = train(run, tmp_path, tmp_path / "run", ALONE).model.state_dict()
     assert not torch.equal(learnt["head.weight"], first["head.weight"])
     for name, weight in mixed.items():
         assert torch.allclose(weight, 0.75 * learnt[name] + 0.25 * first[name], atol=1e-6), name
         assert torch.equal(weight, again[name]), name
+    card = model_card(run, restored, "", {}, "dev")
+    origin = f"the bundle {bundle} (tiny 1)"
+    assert f"Started from {origin}, and exported 25% of the way back to it." in card
 
 
 def test_a_share_is_kept_of_a_whole_network_alone(bundle: Path, tmp_path: Path) -> None:
@@ -66,8 +71,23 @@ def test_a_share_is_kept_of_a_whole_network_alone(bundle: Path, tmp_path: Path) 
         read_run(run_file, {"training.start": ""})
 
 
+def test_a_folder_that_holds_nothing_to_start_from_is_named_first(tmp_path: Path) -> None:
+    top = 'labels = ["negative", "neutral", "positive"]'
+    starts = f"start = '{tmp_path / 'nothing'}'"
+    run = read_run(write_project(tmp_path, rows=40, top=top, training=starts))
+    with pytest.raises(TrainingError, match=r"training\.start: .*nothing holds no bundle"):
+        train(run, tmp_path, tmp_path / "run", ALONE)
+
+
+def start_of(bundle: Path) -> Start:
+    table = {"name": "r", "data": [{"name": "d", "train": "d.csv"}]}
+    start = read_start(parse_run({**table, "training": {"start": str(bundle)}}))
+    assert start
+    return start
+
+
 def test_other_labels_or_poolings_get_a_head_of_their_own(bundle: Path) -> None:
-    start = read_start(bundle)
+    start = start_of(bundle)
     network = read_network(read_bundle(bundle))
     vocab_size = network.embedding.num_embeddings
     both = ("max", "mean")
@@ -80,7 +100,7 @@ def test_other_labels_or_poolings_get_a_head_of_their_own(bundle: Path) -> None:
 
 
 def test_a_bundle_of_another_shape_is_refused_by_field(bundle: Path) -> None:
-    start = read_start(bundle)
+    start = start_of(bundle)
     config = replace(read_network(read_bundle(bundle)).config, hidden_size=13)
     with pytest.raises(ConfigError, match=r"model\.hidden_size is 13, and \d+ in the bundle"):
         start_from(start, Classifier(config, 400, 2, 0, 1), ["negative", "positive"])
