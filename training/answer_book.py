@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -14,6 +13,7 @@ import torch
 from service.engine import Float32
 from training.batching import Int
 from training.checkpoint import load, save_atomically
+from training.rows import text_keys
 from training.teachers import Teacher
 
 SAVE_EVERY_S = 60.0
@@ -35,7 +35,7 @@ class AnswerBook:
 
     def scores(self, texts: Sequence[str]) -> Float32:
         """As those of the teacher: (N, C)."""
-        keys = _keys(texts)
+        keys = text_keys(texts)
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._rows}
         unasked, saved = iter(new), monotonic()
         try:
@@ -57,11 +57,3 @@ class AnswerBook:
         texts: Int = np.fromiter(self._rows, dtype=np.int64, count=len(self._rows))
         scores = torch.from_numpy(np.stack(list(self._rows.values())))
         save_atomically({"texts": torch.from_numpy(texts), "scores": scores}, self._path)
-
-
-def _keys(texts: Sequence[str]) -> list[int]:
-    """64 bits of a hash of each text: of a million, two are alike in one case of 40 million."""
-    return [
-        int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
-        for text in texts
-    ]

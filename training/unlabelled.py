@@ -70,12 +70,12 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
             seen.add(text)
 
     dropped: Counter[str] = Counter()
-    indices = kept(reasons(), dropped)
-    if not indices:
+    left = [texts[index] for index in kept(reasons(), dropped)]
+    if not left:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
     if source.rows:
-        indices = sample(indices, source.rows)
-    return UnlabelledSet(source, tuple(texts[index] for index in indices), dict(dropped), digest)
+        left = [left[index] for index in sample(left, source.rows)]
+    return UnlabelledSet(source, tuple(left), dict(dropped), digest)
 
 
 def _sentences(text: str) -> Iterator[str]:
