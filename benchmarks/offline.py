@@ -24,12 +24,13 @@ import typer
 
 from service.catalog import open_models
 from service.cpus import usable_cpus
+from service.formats import open_table
 from service.model import Model
 from service.offline import FileJob, predict_file
 from service.planner import BatchBudget, plan
 from service.progress import open_meter
 from service.settings import Settings
-from service.tables import TableOptions, open_table
+from service.tables import TableOptions
 from service.texts import TextLimits, encode_text
 
 PLANNED_TOGETHER = 512

@@ -16,12 +16,13 @@ from service import __version__
 from service.catalog import open_models
 from service.errors import SentimentError
 from service.flags import SettingsError, read_settings, with_settings_flags
+from service.formats import SUFFIXES
 from service.offline import FileJob, Reading, local_copy, predict_file, predict_lines
 from service.progress import describe_summary, open_meter
 from service.schemas import Encoding
 from service.server import run_server
 from service.settings import Settings
-from service.tables import SUFFIXES, Format, TableOptions
+from service.tables import Format, TableOptions
 
 app = typer.Typer(
     name="sentiment",

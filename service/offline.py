@@ -17,13 +17,14 @@ from typing import BinaryIO
 from service import __version__
 from service.bulk import in_order, in_thread, predict_window
 from service.catalog import open_models
+from service.formats import open_table
 from service.model import Model
 from service.partial import Partial
 from service.pipeline import Pipeline, open_pipeline
 from service.progress import Meter, Summary
 from service.schemas import Answered, ErrorResponse
 from service.settings import Settings
-from service.tables import Table, TableOptions, Window, cut_windows, open_table
+from service.tables import Table, TableOptions, Window, cut_windows
 
 # Nobody else waits here: only the limits of a text still hold, and every run gets a thread.
 UNLIMITED = {"max_queue_tokens": 2**62, "max_queue_texts": 2**62, "inline_ms": 0.0}

@@ -1,4 +1,4 @@
-"""Files of rows: which formats there are, and what reading and writing them have in common.
+"""Files of rows: what reading and writing have in common, whatever the format.
 
 A table is read in windows of rows and written again, each row with the answer to its text
 beside it. Whatever else a file holds goes from the one to the other untouched.
@@ -17,21 +17,6 @@ from service.schemas import Answered, Encoding, ErrorResponse
 Format = Literal["csv", "tsv", "jsonl", "xlsx", "parquet"]
 Cell = str | float | None
 Row = tuple[str | RequestError, Any]
-
-SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".xlsx": "xlsx",
-    ".parquet": "parquet",
-}
-MEDIA_TYPES: dict[str, Format] = {
-    "text/csv": "csv",
-    "text/tab-separated-values": "tsv",
-    "application/x-ndjson": "jsonl",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-}
 
 WINDOW_ROWS = 256  # some milliseconds to read and to write
 WINDOW_CHARS = 1_048_576
@@ -87,32 +72,6 @@ class TableOptions:
     max_row_chars: int = 1_048_576
     max_bytes: int | None = None
     """Of a compressed file, unpacked."""
-
-
-def open_table(source: BinaryIO, options: TableOptions) -> Table:
-    """The table in a file that can be sought in.
-
-    Raises InvalidInput for a column that is not there, MalformedBody for a file of another
-    format, TooLarge for one that unpacks too far.
-    """
-    # Here, since a server that gets no such files need not load what reads them.
-    match options.format:
-        case "csv" | "tsv":
-            from service.delimited import DelimitedTable
-
-            return DelimitedTable(source, options)
-        case "jsonl":
-            from service.jsonlines import JsonLinesTable
-
-            return JsonLinesTable(source, options)
-        case "xlsx":
-            from service.spreadsheets import SpreadsheetTable
-
-            return SpreadsheetTable(source, options)
-        case "parquet":
-            from service.parquet import ParquetTable
-
-            return ParquetTable(source, options)
 
 
 def cut_windows(rows: Iterable[Row]) -> Iterator[Window]:

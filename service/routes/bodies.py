@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import Request
 
 from service.errors import UnsupportedMedia
-from service.tables import MEDIA_TYPES, Format
+from service.formats import MEDIA_TYPES
+from service.tables import Format
 
 BINARY = "application/octet-stream"
 NDJSON = "application/x-ndjson"

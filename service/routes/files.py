@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from service.bulk import in_order, in_thread, predict_window
 from service.errors import RequestError
 from service.examples import FILE_EXAMPLES, FILED_EXAMPLES
+from service.formats import MEDIA_TYPES, open_table
 from service.pipeline import Pipeline
 from service.records import note_cut_short
 from service.routes.bodies import MULTIPART
@@ -24,7 +25,7 @@ from service.routes.gradual import GradualResponse
 from service.routes.stages import PipelineStage
 from service.routes.uploads import Upload, receive_upload
 from service.schemas import Answered, FileOptions
-from service.tables import MEDIA_TYPES, Table, TableOptions, Window, open_table
+from service.tables import Table, TableOptions, Window
 
 FILE_PATH = "/predict/file"
 

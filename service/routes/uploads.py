@@ -14,9 +14,10 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from service.errors import InvalidInput, MalformedBody, Unavailable
+from service.formats import MEDIA_TYPES, SUFFIXES
 from service.routes.bodies import MULTIPART, find_format, read_media_type
 from service.routes.errors import MAX_PARAM_CHARS
-from service.tables import MEDIA_TYPES, SUFFIXES, Format
+from service.tables import Format
 
 IN_MEMORY_BYTES = 1_048_576  # what is beyond goes to the temporary folder
 NO_ROOM = "there is no room for the file now; try again later"

@@ -14,8 +14,9 @@ import pyarrow.parquet
 import pytest
 
 from service.errors import InvalidInput, MalformedBody, RequestError, TooLarge
+from service.formats import open_table
 from service.schemas import Answered, Prediction, describe_error
-from service.tables import WINDOW_ROWS, TableOptions, find_prefix, open_table
+from service.tables import WINDOW_ROWS, TableOptions, find_prefix
 
 LABELS = ("bad", "good")
 ADDED = ["label", "score", "score_bad", "score_good", "error"]
