@@ -61,14 +61,17 @@ class ClassifierPeer:
         self,
         classifier: Classifier,
         limits: Callable[[], AbstractContextManager[None]] = nullcontext,
+        language: str | None = None,
     ) -> None:
-        """Within `limits` it answers."""
+        """Within `limits` it answers texts of a language, or of any; where none is named, too."""
         self.name = classifier.name
-        self._classifier, self._limits = classifier, limits
+        self._classifier, self._limits, self._language = classifier, limits, language
         self._column_of = {label.casefold(): i for i, label in enumerate(classifier.labels)}
 
     def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
-        """None where it does not know one of the labels."""
+        """None for texts of another language, and where it does not know one of the labels."""
+        if self._language and data_set.source.language not in (None, self._language):
+            return None
         if not {label.casefold() for label in labels} <= self._column_of.keys():
             return None
         columns = [self._column_of[label.casefold()] for label in labels]
@@ -104,13 +107,14 @@ def _open(name: str, data_sets: Sequence[DataSet]) -> Peer:
         return Served(bundle, threads=1, name=name)
     if name.startswith(HUGGING_FACE):
         wanted_by = f"--against {name}"
-        classifier = HuggingFaceClassifier(name.removeprefix(HUGGING_FACE), wanted_by, CPU)
+        model, _, language = name.removeprefix(HUGGING_FACE).partition("@")
+        classifier = HuggingFaceClassifier(model, wanted_by, CPU)
         _check_labels(name, classifier.labels, data_sets)
-        return ClassifierPeer(classifier, one_thread)
+        return ClassifierPeer(classifier, one_thread, language or None)
     known = ", ".join((*LEXICONS, *REGRESSIONS))
     raise ConfigError(
         f"--against: unknown peer {name!r}; known are {known}, the folder of a bundle, and "
-        f"{HUGGING_FACE}NAME, a classifier of Hugging Face"
+        f"{HUGGING_FACE}NAME or {HUGGING_FACE}NAME@LANGUAGE, a classifier of Hugging Face"
     )
 
 

@@ -116,6 +116,17 @@ def test_a_classifier_of_hugging_face_answers_among_the_labels_that_it_knows(ber
     assert found.probabilities.max(axis=1) == pytest.approx([each["score"] for each in expected])
 
 
+def test_a_classifier_of_one_language_is_not_asked_about_another(bert: str) -> None:
+    english, chinese, unnamed = (
+        data_set("s", POLAR, language=language) for language in ("en", "zh", None)
+    )
+    (peer,) = open_peers([f"{bert}@en"], [english])
+    assert peer.name == bert.removeprefix("hf:")
+    assert peer.ready(english, POLAR) is not None
+    assert peer.ready(unnamed, POLAR) is not None
+    assert peer.ready(chinese, POLAR) is None
+
+
 def test_a_classifier_with_other_labels_is_refused(bert: str, models_dir: Path) -> None:
     sets = [data_set("moods", ("angry", "calm"))]
     with pytest.raises(ConfigError, match=r"\['POSITIVE', 'NEGATIVE'\] .* \['angry', 'calm'\]"):

@@ -74,7 +74,8 @@ def evaluate(
         typer.Option(
             metavar="PEER,…",
             help="Compare on the same rows, one thread each: vader, textblob, snownlp, tfidf, "
-            "minilm, the folder of another bundle, or hf:NAME, a classifier of Hugging Face.",
+            "minilm, the folder of another bundle, or hf:NAME (of one language: "
+            "hf:NAME@en), a classifier of Hugging Face.",
         ),
     ] = "",
     output: Annotated[
