@@ -124,11 +124,9 @@ def _scores_markdown(found: SideBySide) -> str:
     ]
     for peer, answered in found.answered.items():
         scores = answered.scores
-        error = scores.calibration_error
-        calibration = "-" if error is None else f"{100 * error:.1f}"
         lines.append(
             f"| {peer} | {scores.accuracy} | {scores.macro_recall} | {scores.macro_f1} "
-            f"| {scores.auc or '-'} | {calibration} |"
+            f"| {scores.auc or '-'} | {scores.calibration_error or '-'} |"
         )
     return "\n".join(lines)
 

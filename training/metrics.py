@@ -33,6 +33,19 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class CalibrationError:
+    """How far confidence is from accuracy, and how far chance alone would put them."""
+
+    value: float
+    """Expected calibration error in 15 bins."""
+    by_chance: float
+    """The same for answers that are right exactly as often as they say, in the mean."""
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} ({100 * self.by_chance:.1f} by chance)"
+
+
+@dataclass(frozen=True)
 class Scores:
     """How one set of predictions compares with its targets."""
 
@@ -46,8 +59,8 @@ class Scores:
     auc: Figure | None
     """Area under the ROC curve, mean of each label against the others; None without
     probabilities, or where a label has no rows."""
-    calibration_error: float | None
-    """Expected calibration error in 15 bins; None without probabilities."""
+    calibration_error: CalibrationError | None
+    """None without probabilities."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,7 @@ def score(
         confusion=confusion.tolist(),
         auc=None if probabilities is None else _auc(targets, probabilities),
         calibration_error=(
-            None
-            if probabilities is None
-            else calibration_error(reliability(targets, predicted, probabilities))
+            None if probabilities is None else calibration_error(targets, predicted, probabilities)
         ),
     )
 
@@ -92,7 +103,7 @@ def accuracy(right: int, rows: int) -> Figure:
 def reliability(targets: Int, predicted: Int, probabilities: Float64) -> list[ReliabilityBin]:
     """Confidence against accuracy in 15 bins of equal width; empty ones are left out."""
     confidence = probabilities.max(axis=-1)
-    number = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    number = _bin_of(confidence)
     right = predicted == targets
     return [
         ReliabilityBin(
@@ -105,13 +116,29 @@ def reliability(targets: Int, predicted: Int, probabilities: Float64) -> list[Re
     ]
 
 
-def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+def calibration_error(targets: Int, predicted: Int, probabilities: Float64) -> CalibrationError:
     """Mean distance of confidence and accuracy, a bin weighing as many rows as it has.
 
-    Guo et al. 2017, eq. 3. It has no interval: resampling overstates it.
+    Guo et al. 2017, eq. 3. It has no interval, as resampling overstates it: few rows are off by
+    chance. How far is drawn: the same confidences, and answers that are right as often as these say
+    (consistency resampling, Bröcker & Smith 2007).
     """
-    rows = sum(found.rows for found in bins)
-    return sum(found.rows * abs(found.confidence - found.accuracy) for found in bins) / rows
+    confidence = probabilities.max(axis=-1)
+    number, rows = _bin_of(confidence), len(confidence)
+    expected = np.bincount(number, confidence, minlength=BINS)
+
+    def error(right: Bool) -> float:
+        found = np.bincount(number, right, minlength=BINS)
+        return float(np.abs(found - expected).sum() / rows)
+
+    rng = np.random.default_rng(0)
+    drawn = [error(rng.random(rows) < confidence) for _ in range(RESAMPLES)]
+    return CalibrationError(error(predicted == targets), float(np.mean(drawn)))
+
+
+def _bin_of(confidence: Float64) -> Int:
+    numbers: Int = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    return numbers
 
 
 def _macro_recall(confusion: Int) -> Figure:

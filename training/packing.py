@@ -40,7 +40,7 @@ from training.export import (
     round_embedding,
 )
 from training.fitting import Trained
-from training.report import figures_markdown, metrics_table
+from training.report import calibration_markdown, figures_markdown, metrics_table
 from training.weak_spots import weak_spots_markdown
 
 PARITY_LENGTHS = (1, 2, 3, 7, 19, 64, 200)
@@ -76,10 +76,15 @@ def pack(run: RunConfig, trained: Trained, target: Path, replace_existing: bool 
     scores = evaluate(model, trained.data_sets, split)
     baselines = evaluate_baselines(trained.data_sets, split)
     figures = figures_markdown(scores, baselines, split)
+    sections = (
+        figures,
+        calibration_markdown(scores, split),
+        weak_spots_markdown(model, trained.data_sets, split),
+    )
     card = model_card(
         run,
         trained,
-        f"{figures}\n\n{weak_spots_markdown(model, trained.data_sets, split)}".rstrip(),
+        "\n\n".join(filter(None, sections)),
         manifest.calibration,
         split,
     )

@@ -56,6 +56,22 @@ def figures_table(
     return "\n".join(lines)
 
 
+def calibration_markdown(scores: Mapping[str, SetScores], split: Split) -> str:
+    """How far probabilities are from how often they are right, beside what chance makes of it."""
+    lines = [
+        "How far the probabilities are from how often they are right (expected calibration error, "
+        "Guo et al. 2017), and how far they would be by chance if they were perfect, in percent:\n",
+        f"| {split} set | labels | rows | calibration error | by chance |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for name, found in scores.items():
+        for each in (found.two_way, found.all_labels):
+            if each and (error := each.calibration_error):
+                figures = f"{100 * error.value:.1f} | {100 * error.by_chance:.1f}"
+                lines.append(f"| {name} | {len(each.labels)} | {each.rows:,} | {figures} |")
+    return "\n".join(lines)
+
+
 def _measures(
     found: SetScores, baseline: SetScores | None
 ) -> list[tuple[str, int, Figure, Figure | None]]:

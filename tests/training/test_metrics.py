@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from sklearn.metrics import f1_score, recall_score, roc_auc_score
 
 from training.metrics import Figure, ReliabilityBin, calibration_error, reliability, score
@@ -132,9 +132,14 @@ def test_the_calibration_error_is_the_distance_of_confidence_and_accuracy() -> N
     predicted = np.ones(10, dtype=np.int64)
     targets = np.array([1] * 6 + [0] * 4)
     found = score(targets, predicted, POLAR, sure(np.full(10, 0.9), predicted))
-    assert found.calibration_error == pytest.approx(0.3)
+    assert found.calibration_error
+    assert found.calibration_error.value == pytest.approx(0.3)
     honest = score(targets, predicted, POLAR, sure(np.full(10, 0.6), predicted))
-    assert honest.calibration_error == pytest.approx(0)
+    assert honest.calibration_error
+    assert honest.calibration_error.value == pytest.approx(0)
+    # By chance: the mean distance from 0.6 of the share of ten that are right.
+    spread = binom(10, 0.6).expect(lambda right: abs(right / 10 - 0.6))
+    assert honest.calibration_error.by_chance == pytest.approx(spread, abs=0.02)
 
 
 def test_confidences_of_different_bins_do_not_cancel_out() -> None:
@@ -142,4 +147,16 @@ def test_confidences_of_different_bins_do_not_cancel_out() -> None:
     targets, confidence = np.array([1, 1, 0, 0]), np.array([0.6, 0.6, 1.0, 1.0])
     bins = reliability(targets, predicted, sure(confidence, predicted))
     assert bins == [ReliabilityBin(2, 0.6, 1.0), ReliabilityBin(2, 1.0, 0.0)]
-    assert calibration_error(bins) == pytest.approx((0.4 + 1.0) / 2)
+    error = calibration_error(targets, predicted, sure(confidence, predicted))
+    assert error.value == pytest.approx((0.4 + 1.0) / 2)
+
+
+def test_perfect_probabilities_are_off_by_about_as_much_as_by_chance() -> None:
+    rng = np.random.default_rng(1)
+    predicted = np.ones(2000, dtype=np.int64)
+    confidence = rng.uniform(0.5, 1, 2000)
+    targets = (rng.random(2000) < confidence).astype(np.int64)
+    found = calibration_error(targets, predicted, sure(confidence, predicted))
+    assert 0.5 < found.value / found.by_chance < 1.6
+    overconfident = calibration_error(targets, predicted, sure(confidence**0.2, predicted))
+    assert overconfident.value > 5 * overconfident.by_chance

@@ -93,6 +93,8 @@ def test_the_card_shows_the_figures_and_the_data(project: Path) -> None:
     card = (project / "models" / "tiny" / CARD_FILE).read_text(encoding="utf-8")
     assert card.startswith("# tiny 1\n\nReviews made up for a test.")
     assert "| reviews | two-way accuracy | 40 |" in card
+    assert "| test set | labels | rows | calibration error | by chance |" in card
+    assert "| reviews | 2 | 40 |" in card
     assert "| reviews | - | negative/positive | 120 | 30 | 40 |" in card
 
 
