@@ -76,3 +76,8 @@ class TextSource:
     """Whether each sentence counts as a text of its own."""
     rows: Positive | None = None
     """At most so many of them, drawn at random."""
+
+
+def in_language(named: str | None, wanted: str | None) -> bool:
+    """Whether texts may be in the language that is wanted, if any; theirs need not be named."""
+    return wanted is None or named in (None, wanted)

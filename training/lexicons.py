@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.postprocess import Float64
+from training.data_config import in_language
 from training.datasets import TWO_WAY, DataSet
 from training.evaluate import Answers, Classify
 from training.extras import import_extra
@@ -30,7 +31,7 @@ class PolarityPeer:
 
     def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
         """None for texts of another language, and for labels that the package does not know."""
-        if data_set.source.language not in (None, self.language):
+        if not in_language(data_set.source.language, self.language):
             return None
         if set(labels) == set(TWO_WAY):
             band = 0.0

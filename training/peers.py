@@ -15,6 +15,7 @@ from tqdm import tqdm
 from service.bundle import MANIFEST_FILE
 from service.model import open_model
 from training.baseline import Regression, tfidf
+from training.data_config import in_language
 from training.datasets import TWO_WAY, DataSet, Split
 from training.errors import ConfigError
 from training.evaluate import Answered, Answers, Classify, Peer, Served, answer, views
@@ -70,7 +71,7 @@ class ClassifierPeer:
 
     def ready(self, data_set: DataSet, labels: Sequence[str]) -> Classify | None:
         """None for texts of another language, and where it does not know one of the labels."""
-        if self._language and data_set.source.language not in (None, self._language):
+        if not in_language(data_set.source.language, self._language):
             return None
         if not {label.casefold() for label in labels} <= self._column_of.keys():
             return None

@@ -19,6 +19,7 @@ from service.engine import Float32
 from service.model import open_model
 from service.postprocess import Float64
 from training.batching import Int
+from training.data_config import in_language
 from training.distillation_config import TeacherConfig
 from training.errors import ConfigError
 from training.evaluate import logits_of
@@ -69,8 +70,8 @@ class Teacher:
     def answers(self, text: str, language: str | None) -> bool:
         """Whether it is asked about a text in a language, None where that is not named."""
         longest = self._config.max_characters
-        return (longest is None or len(text) <= longest) and (
-            self._config.language is None or language in (None, self._config.language)
+        return (longest is None or len(text) <= longest) and in_language(
+            language, self._config.language
         )
 
     def scores(self, texts: Sequence[str]) -> Float64:
