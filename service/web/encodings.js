@@ -2,9 +2,12 @@
 
 export const ENCODINGS = { "utf-8": "UTF-8", gb18030: "GB18030 / GBK", "windows-1252": "Windows-1252", "utf-16le": "UTF-16" };
 
-/** The encoding of bytes: by their mark, else UTF-8 where they are that, else Chinese. */
+const LOOKED_AT = 8000; // bytes, as git does
+
+/** The encoding of bytes: by their mark, else UTF-8 where they are that, else Chinese; null for no text. */
 export function guessEncoding(bytes) {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  if (bytes.subarray(0, LOOKED_AT).includes(0)) return null;
   for (const encoding of ["utf-8", "gb18030"]) {
     if (isEncoded(bytes, encoding)) return encoding;
   }

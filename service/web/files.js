@@ -48,6 +48,7 @@ async function open(chosen) {
       take(opened, checkTable(await openWorkbook(bytes)));
     } else {
       opened.encoding = guessEncoding(bytes);
+      if (!opened.encoding) throw new Unreadable("fileNotText");
       read(opened);
     }
     file = opened;

@@ -178,6 +178,7 @@ def test_a_wrong_encoding_is_refused_until_a_right_one_is_chosen(
     [
         ("a.ods", b"PK", "as XLSX"),
         ("a.xlsx", b"PK", "could not be read"),
+        ("a.pdf", b"%PDF-1.7\n\0\n", "neither a table nor text"),
         ("a.csv", b"", "no rows"),
         ("a.csv", b"text\n", "no rows"),
         ("a.jsonl", b'{"text": "good"}\nnothing\n', "Line 2 is no JSON object"),
