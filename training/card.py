@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from training.config import RunConfig
+from training.data_config import TextSource
 from training.datasets import DataSet, Split
 from training.fitting import Trained
 from training.report import SCORED
@@ -105,8 +106,8 @@ def _beside_labels(run: RunConfig) -> str:
     """A paragraph on what a model learnt from beside labelled texts; empty for nothing."""
     sentences = []
     if run.unlabelled:
-        files = ", ".join(source.file for source in run.unlabelled)
-        sentences.append(f"It also read texts without labels: {files}.")
+        files = dict.fromkeys(map(_unlabelled, run.unlabelled))
+        sentences.append(f"It also read texts without labels: {', '.join(files)}.")
     if run.distillation:
         names = [each.bundle or each.hugging_face for each in run.distillation.teachers]
         teachers = ", ".join(map(str, names)) or (
@@ -115,6 +116,10 @@ def _beside_labels(run: RunConfig) -> str:
         )
         sentences.append(f"Taught by {teachers} (distillation, Hinton et al. 2015).")
     return "\n" + " ".join(sentences) + "\n" if sentences else ""
+
+
+def _unlabelled(source: TextSource) -> str:
+    return f"{source.file} (runs of words)" if source.spans else source.file
 
 
 def _limits(run: RunConfig) -> str:

@@ -74,6 +74,8 @@ class TextSource:
     language: str | None = None
     sentences: bool = False
     """Whether each sentence counts as a text of its own."""
+    spans: Positive | None = None
+    """In place of each text, so many runs of its words (n-gram sampling, Tang et al. 2019)."""
     rows: Positive | None = None
     """At most so many of them, drawn at random."""
 

@@ -39,6 +39,7 @@ OFF = {
     "train_rows": None,
     "domain_column": None,
     "sentences": False,
+    "spans": None,
     "rows": None,
     "taught": True,
 }

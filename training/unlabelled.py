@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from service.sentences import split_sentences
+from service.words import UNIT
 from training.data_config import TextSource
 from training.datasets import DataSet
 from training.errors import DataError
 from training.files import read_file
 from training.rows import is_unicode, kept, sample, text_cells
+
+SHORTEST_SPAN = 3
+"""Words, or Chinese characters."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
     texts = text_cells(frame, source.text_column, str(path))
     if source.sentences:
         texts = [sentence for text in texts for sentence in _sentences(text)]
+    if source.spans:
+        texts = [span for text in texts for span in _spans(text, source.spans)]
 
     def reasons() -> Iterator[str | None]:
         for text in texts:
@@ -81,3 +88,17 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
 def _sentences(text: str) -> Iterator[str]:
     for span in split_sentences(text):
         yield text[span.start : span.end].strip()
+
+
+def _spans(text: str, count: int) -> Iterator[str]:
+    """Runs of its words, drawn by the text itself, never all of it; none where it is short.
+
+    "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks" (Tang et al. 2019,
+    arXiv:1903.12136), section 3.3, takes one to five words. Any number is as likely here.
+    """
+    words = [match.span() for match in UNIT.finditer(text)]
+    draw = Random(text)
+    for _ in range(count if len(words) > SHORTEST_SPAN else 0):
+        length = draw.randrange(SHORTEST_SPAN, len(words))
+        first = draw.randrange(len(words) - length + 1)
+        yield text[words[first][0] : words[first + length - 1][1]]

@@ -75,6 +75,26 @@ def test_sentences_are_texts_of_their_own_where_asked_for(tmp_path: Path) -> Non
     assert found.dropped == {"also in dev or test": 1, "repeated": 1}
 
 
+def test_runs_of_words_stand_for_a_text_where_asked_for(tmp_path: Path) -> None:
+    english, chinese = "Don't go there, not even for free!", "味道很好下次再来"
+    (tmp_path / "a.csv").write_text(f'text\n"{english}"\n{chinese}\ntoo short\n')
+
+    def drawn(spans: int) -> tuple[str, ...]:
+        source = TextSource(file="a.csv", spans=spans)
+        (found,) = load_unlabelled([source], tmp_path, SETS)
+        return found.texts
+
+    spans = drawn(60)
+    of_english = {span for span in spans if span in english}
+    of_chinese = {span for span in spans if span in chinese}
+    assert of_english | of_chinese == {*spans}
+    assert {english, chinese}.isdisjoint(spans)
+    assert {"Don't go there", "there, not", "even for free!"} <= of_english
+    assert {len(span) for span in of_chinese} == {3, 4, 5, 6, 7}
+    assert spans == drawn(60)
+    assert {*drawn(1)} < {*spans}
+
+
 def test_so_many_texts_are_drawn_of_those_that_are_new(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\n".join(["text", "in dev", *map(str, range(20))]))
 
