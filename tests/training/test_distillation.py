@@ -202,7 +202,8 @@ def test_a_student_learns_its_teachers_labels_from_texts_alone(
         *("dev.csv", "texts.tsv")
     }
     card = (tmp_path / "models" / "student" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "It also read texts without labels: texts.tsv, texts.tsv (runs of words). Taught by " in card
+    read = "It also read texts without labels: texts.tsv, texts.tsv (runs of words)."
+    assert f"{read} Taught by " in card
 
 
 def soft_labels(run: RunConfig, folder: Path) -> SoftLabels:
