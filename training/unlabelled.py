@@ -60,29 +60,37 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
     """Read one file; `seen` grows by its texts."""
     frame, digest = read_file(path)
     texts = text_cells(frame, source.text_column, str(path))
-    if source.sentences:
-        texts = [sentence for text in texts for sentence in _sentences(text)]
-    if source.spans:
-        texts = [span for text in texts for span in _spans(text, source.spans)]
+    dropped: Counter[str] = Counter()
+    if source.sentences or source.spans:  # a text that is held out is not read in parts either
+        whole = kept((_unfit(text, held_out) for text in texts), dropped)
+        texts = [part for index in whole for part in _parts(texts[index], source)]
 
     def reasons() -> Iterator[str | None]:
         for text in texts:
-            yield (
-                "without text" if not text.strip()
-                else "not Unicode" if not is_unicode(text)
-                else "also in dev or test" if text in held_out
-                else "repeated" if text in seen
-                else None
-            )  # fmt: skip
+            yield _unfit(text, held_out) or ("repeated" if text in seen else None)
             seen.add(text)
 
-    dropped: Counter[str] = Counter()
     left = [texts[index] for index in kept(reasons(), dropped)]
     if not left:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
     if source.rows:
         left = [left[index] for index in sample(left, source.rows)]
     return UnlabelledSet(source, tuple(left), dict(dropped), digest)
+
+
+def _unfit(text: str, held_out: set[str]) -> str | None:
+    return (
+        "without text" if not text.strip()
+        else "not Unicode" if not is_unicode(text)
+        else "also in dev or test" if text in held_out
+        else None
+    )  # fmt: skip
+
+
+def _parts(text: str, source: TextSource) -> Iterator[str]:
+    """The sentences of a text, its runs of words, or those of its sentences."""
+    for part in _sentences(text) if source.sentences else (text,):
+        yield from _spans(part, source.spans) if source.spans else (part,)
 
 
 def _sentences(text: str) -> Iterator[str]:

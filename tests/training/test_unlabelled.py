@@ -95,6 +95,22 @@ def test_runs_of_words_stand_for_a_text_where_asked_for(tmp_path: Path) -> None:
     assert {*drawn(1)} < {*spans}
 
 
+@pytest.mark.parametrize("source", [{"sentences": True}, {"spans": 9}])
+def test_nothing_is_cut_from_a_text_that_is_held_out_or_not_unicode(
+    tmp_path: Path, source: dict[str, int]
+) -> None:
+    held_out = "Held out. Every sentence of it."
+    sets = [data_set("s", ("negative", "positive"), dev=[(held_out, "positive")])]
+    lines = [
+        f'{{"text": "{text}"}}' for text in (held_out, "A lone \\ud800. Half.", "one two. more")
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (found,) = load_unlabelled([TextSource(file="a.jsonl", **source)], tmp_path, sets)
+    assert found.texts
+    assert all(text in "one two. more" for text in found.texts)
+    assert {"also in dev or test", "not Unicode"} <= {*found.dropped}
+
+
 def test_so_many_texts_are_drawn_of_those_that_are_new(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\n".join(["text", "in dev", *map(str, range(20))]))
 
