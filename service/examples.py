@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.991,
-                    "scores": {"positive": 0.991, "neutral": 0.008, "negative": 0.001},
+                    "score": 0.989,
+                    "scores": {"positive": 0.989, "neutral": 0.01, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.966,
-                    "scores": {"negative": 0.966, "neutral": 0.025, "positive": 0.009},
+                    "score": 0.915,
+                    "scores": {"negative": 0.915, "neutral": 0.076, "positive": 0.009},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.991},
-                {"label": "neutral", "score": 0.008},
+                {"label": "positive", "score": 0.989},
+                {"label": "neutral", "score": 0.01},
                 {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.993}], [{"label": "positive", "score": 0.858}]],
+        "value": [[{"label": "positive", "score": 0.99}], [{"label": "positive", "score": 0.892}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.6.0",
+            "model_version": "1.7.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.991]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.989]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.001, 0.008, 0.991],
+                    "data": [0.001, 0.01, 0.989],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.6.0",
+            "model_version": "1.7.0",
             "id": "42",
             "outputs": [
                 {
@@ -205,8 +205,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "negative",
-                    "score": -0.932,
-                    "probabilities": {"negative": 0.96, "positive": 0.027, "neutral": 0.013},
+                    "score": -0.818,
+                    "probabilities": {"negative": 0.879, "positive": 0.061, "neutral": 0.06},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,11 +216,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.985,
+                            "score": 0.988,
                             "probabilities": {
-                                "positive": 0.988,
-                                "neutral": 0.009,
-                                "negative": 0.003,
+                                "positive": 0.99,
+                                "neutral": 0.008,
+                                "negative": 0.002,
                             },
                         },
                         {
@@ -228,11 +228,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.925,
+                            "score": -0.97,
                             "probabilities": {
-                                "negative": 0.931,
-                                "neutral": 0.063,
-                                "positive": 0.006,
+                                "negative": 0.973,
+                                "neutral": 0.024,
+                                "positive": 0.003,
                             },
                         },
                     ],
@@ -246,9 +246,9 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "model": "default",
             "analyses": [
                 {
-                    "label": "positive",
-                    "score": 0.071,
-                    "probabilities": {"positive": 0.503, "negative": 0.432, "neutral": 0.064},
+                    "label": "negative",
+                    "score": -0.101,
+                    "probabilities": {"negative": 0.533, "positive": 0.432, "neutral": 0.035},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -258,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.946,
+                            "score": 0.925,
                             "probabilities": {
-                                "positive": 0.962,
-                                "neutral": 0.021,
-                                "negative": 0.016,
+                                "positive": 0.954,
+                                "negative": 0.03,
+                                "neutral": 0.016,
                             },
                         },
                         {
@@ -270,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.891,
+                            "score": -0.917,
                             "probabilities": {
-                                "negative": 0.919,
-                                "neutral": 0.054,
+                                "negative": 0.943,
+                                "neutral": 0.03,
                                 "positive": 0.027,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.589},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.189},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.06},
-                            {"text": "也", "offset": 7, "length": 1, "effect": 0.259},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.577},
-                            {"text": "。", "offset": 9, "length": 1, "effect": 0.219},
-                            {"text": "送餐", "offset": 10, "length": 2, "effect": -0.265},
-                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -0.873},
-                            {"text": "！", "offset": 15, "length": 1, "effect": -0.076},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.63},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.172},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.13},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.206},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.39},
+                            {"text": "。", "offset": 9, "length": 1, "effect": 0.04},
+                            {"text": "送餐", "offset": 10, "length": 2, "effect": -0.071},
+                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -1.023},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.125},
                         ],
-                        "remainder": -0.487,
+                        "remainder": -0.191,
                     },
                 }
             ],
@@ -310,9 +310,9 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.991,"scores":{"positive":0.991,'
-        '"neutral":0.008,"negative":0.001},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.966,"scores":{"negative":0.966,"neutral":0.025,'
+        "value": '{"id":1,"label":"positive","score":0.989,"scores":{"positive":0.989,'
+        '"neutral":0.01,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.915,"scores":{"negative":0.915,"neutral":0.076,'
         '"positive":0.009},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
@@ -330,8 +330,8 @@ FILED_EXAMPLES: dict[str, Any] = {
     "reviews": {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
-        '7,"Great value, will buy again.",positive,0.99,0.002,0.009,0.99,\n'
-        "8,味道很差,negative,0.966,0.966,0.03,0.004,\n"
+        '7,"Great value, will buy again.",positive,0.988,0.002,0.01,0.988,\n'
+        "8,味道很差,negative,0.982,0.982,0.014,0.003,\n"
         "9,,,,,,,the text is empty\n",
     },
 }
