@@ -54,7 +54,8 @@ def ask(
     for teacher, rows in zip(teachers, asked, strict=True):
         if not len(rows):
             raise ConfigError(
-                f"teacher {teacher.name}: no text is in its language and within max_characters"
+                f"teacher {teacher.name}: no text is in its language and of its min_characters "
+                "to max_characters"
             )
         said[rows] &= teacher.says
         if (said[rows].sum(axis=1) < 2).any():

@@ -22,8 +22,12 @@ class TeacherConfig:
     """A name on the hub, or a folder, from the current one."""
     language: str | None = None
     """It is not asked about texts of other languages; by default it knows them all."""
+    min_characters: Annotated[int, Field(ge=1)] = 1
+    """It is not asked about shorter texts."""
     max_characters: Annotated[int, Field(ge=1)] | None = None
     """It is not asked about longer texts."""
+    max_tokens: Annotated[int, Field(ge=4)] | None = None
+    """Of a text that a transformer reads; by default as many as it can, up to 512."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Of what it says, in the average over the teachers of a text."""
     rename_labels: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +39,13 @@ class TeacherConfig:
     def _is_one_of_two(self) -> TeacherConfig:
         if (self.bundle is None) == (self.hugging_face is None):
             raise ValueError("a teacher names either bundle or hugging_face")
+        if self.bundle and self.max_tokens:
+            raise ValueError("max_tokens is for hugging_face: a bundle reads texts whole")
+        if self.max_characters and self.max_characters < self.min_characters:
+            raise ValueError(
+                f"max_characters {self.max_characters} is less than "
+                f"min_characters {self.min_characters}"
+            )
         return self
 
 

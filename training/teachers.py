@@ -64,15 +64,16 @@ class Teacher:
         """(C,), True for the labels of the run that it knows."""
         self.key = sha256(repr((classifier.identity, self._column_of.tolist())).encode())
         """Changes with what it would say."""
-        self.identity = [self.key, config.language, config.max_characters, config.weight]
+        asked = (config.language, config.min_characters, config.max_characters)
+        self.identity = [self.key, *asked, config.weight]
         """Changes with that, and with the part it has in what is taught."""
 
     def answers(self, text: str, language: str | None) -> bool:
         """Whether it is asked about a text in a language, None where that is not named."""
-        longest = self._config.max_characters
-        return (longest is None or len(text) <= longest) and in_language(
-            language, self._config.language
-        )
+        config = self._config
+        short = config.max_characters is None or len(text) <= config.max_characters
+        long = len(text) >= config.min_characters
+        return short and long and in_language(language, config.language)
 
     def scores(self, texts: Sequence[str]) -> Float64:
         """Log-probabilities (N, C), up to a constant per text; -inf for what it cannot say."""
@@ -114,7 +115,7 @@ def _open(config: TeacherConfig, device: torch.device) -> Classifier:
     if config.bundle is not None:
         return _Bundle(Path(config.bundle))
     name = str(config.hugging_face)
-    return HuggingFaceClassifier(name, f"teacher {name}", device)
+    return HuggingFaceClassifier(name, f"teacher {name}", device, config.max_tokens or LONGEST)
 
 
 def _columns(classifier: Classifier, config: TeacherConfig, labels: Sequence[str]) -> Int:
@@ -161,10 +162,14 @@ class _Bundle:
 class HuggingFaceClassifier:
     """A sequence classifier of transformers, from the hub or a folder.
 
-    Raises ConfigError, saying who wanted it, where it cannot be loaded or was never trained.
+    Of a text it reads `max_tokens`, or as many as its tokenizer allows; which end of a longer one
+    is left out, its tokenizer says. Raises ConfigError, saying who wanted it, where it cannot be
+    loaded or was never trained.
     """
 
-    def __init__(self, name: str, wanted_by: str, device: torch.device) -> None:
+    def __init__(
+        self, name: str, wanted_by: str, device: torch.device, max_tokens: int = LONGEST
+    ) -> None:
         self.name, self._device = name, device
         transformers = import_extra("transformers", "teachers", wanted_by)
         self._tokenizer, (model, report) = from_hub(
@@ -175,11 +180,12 @@ class HuggingFaceClassifier:
         self._model = model.eval().to(device)
         names: Mapping[int, str] = model.config.id2label
         self.labels = [names[index] for index in range(len(names))]
-        self._max_tokens = min(self._tokenizer.model_max_length, LONGEST)
+        self._max_tokens = min(self._tokenizer.model_max_length, max_tokens)
 
     @cached_property
     def identity(self) -> str:
-        return _digest(self._model, self._tokenizer)
+        weights = _digest(self._model, self._tokenizer)
+        return f"{weights} {self._max_tokens} {self._tokenizer.truncation_side}"
 
     def logits(self, texts: Sequence[str]) -> Float64:
         order = np.argsort([len(text) for text in texts], kind="stable")

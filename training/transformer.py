@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.datasets import DataSet
 from training.distributed import local_device
@@ -28,6 +28,8 @@ FINGERPRINT_FILE = "fingerprint"
 STEPS_A_CHECKPOINT = 500
 WARMUP_SHARE = 0.06
 
+Side = Literal["left", "right"]
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -42,6 +44,10 @@ class FinetuneConfig:
     learning_rate: float
     max_tokens: int
     """Of a text; the rest is not learnt from."""
+    truncation_side: Side = "right"
+    """Where the rest is left out. The classifier keeps it."""
+    dropout: float | None = None
+    """While it learns, in every layer that drops; None is the encoder's own."""
 
     def chosen(self, data_sets: Sequence[DataSet]) -> list[DataSet]:
         """The data sets that it learns from."""
@@ -69,6 +75,11 @@ def finetune(
         raise ConfigError(f"finetune: no data set in {config.language!r} has train rows")
     transformers.set_seed(seed)  # the head is drawn
     tokenizer, model = _open_encoder(transformers, config.encoder, labels)
+    tokenizer.truncation_side = config.truncation_side
+    if config.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
     rows = [row for each in learnt for row in _encode(tokenizer, labels, each, config.max_tokens)]
     started = _start(folder, digest(asdict(config), labels, rows, seed))
     trainer = transformers.Trainer(

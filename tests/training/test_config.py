@@ -96,6 +96,18 @@ TEXTS = [{"file": "texts.csv"}]
         ({"distillation": {"folds": 3, "temperature": 0}}, "distillation.temperature"),
         ({"distillation": {"folds": 3, "hard_weight": 1.5}}, "distillation.hard_weight"),
         ({"distillation": {"teachers": [{}]}}, "either bundle or hugging_face"),
+        (
+            {"distillation": {"teachers": [{"bundle": "b", "max_tokens": 64}]}},
+            "max_tokens is for hugging_face",
+        ),
+        (
+            {
+                "distillation": {
+                    "teachers": [{"bundle": "b", "min_characters": 9, "max_characters": 8}]
+                }
+            },
+            "max_characters 8 is less than min_characters 9",
+        ),
         ({"unlabelled": TEXTS}, "unlabelled needs a [pretraining] or [distillation] table"),
         ({"unlabelled": [{"path": "texts.csv"}]}, "unlabelled.0.file"),
     ],

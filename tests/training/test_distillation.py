@@ -57,12 +57,17 @@ def teacher(
     name: str,
     *,
     language: str | None = None,
+    min_characters: int = 1,
     max_characters: int | None = None,
     weight: float = 1.0,
     **probabilities: float,
 ) -> Teacher:
     config = TeacherConfig(
-        bundle=name, language=language, max_characters=max_characters, weight=weight
+        bundle=name,
+        language=language,
+        min_characters=min_characters,
+        max_characters=max_characters,
+        weight=weight,
     )
     return Teacher(Monotone(name, **probabilities), config, LABELS)
 
@@ -104,6 +109,15 @@ def test_a_teacher_is_not_asked_about_texts_that_are_too_long_for_it(tmp_path: P
     )
     assert np.exp(log_p[0]) == pytest.approx([0.2, 0.5, 0.3])
     assert np.exp(log_p[1:]) == pytest.approx(np.tile([0.15, 0.3, 0.55], (2, 1)))
+
+
+def test_a_teacher_is_not_asked_about_texts_that_are_too_short_for_it(tmp_path: Path) -> None:
+    long = teacher("long", min_characters=4, negative=0.1, neutral=0.1, positive=0.8)
+    log_p = ask(
+        [long, teacher("all", **THREE_WAY)], ["gut", "good", "好"], LANGUAGES, ALL, tmp_path
+    )
+    assert np.exp(log_p[1]) == pytest.approx([0.15, 0.3, 0.55])
+    assert np.exp(log_p[[0, 2]]) == pytest.approx(np.tile([0.2, 0.5, 0.3], (2, 1)))
 
 
 def test_teachers_are_averaged_by_their_weights(tmp_path: Path) -> None:

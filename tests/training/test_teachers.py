@@ -141,6 +141,15 @@ def test_a_transformers_answers_are_those_of_its_pipeline(transformer: Path) -> 
         assert row == pytest.approx([scores["NEGATIVE"], 0.0, scores["POSITIVE"]], abs=1e-5)
 
 
+def test_a_transformer_reads_of_a_text_what_it_may(transformer: Path) -> None:
+    whole, cut = open_transformer(transformer), open_transformer(transformer, max_tokens=4)
+    text = "the soup was great"
+    assert len(text.split()) + 2 > 4  # [CLS] and [SEP] count too
+    assert cut.scores([text]) == pytest.approx(cut.scores(["the soup"]))
+    assert whole.scores([text]) != pytest.approx(whole.scores(["the soup"]))
+    assert cut.key != whole.key
+
+
 def test_a_transformer_with_other_weights_is_another_teacher(transformer: Path) -> None:
     import transformers
 

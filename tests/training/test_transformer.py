@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from training.transformer import CHECKPOINTS, FinetuneConfig, dev_accuracies, fi
 
 LABELS = ("negative", "neutral", "positive")
 POLAR = ("negative", "positive")
+SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 ROWS: list[Row] = reviews(140)
 SET = data_set("reviews", POLAR, train=ROWS[:100], dev=ROWS[100:], language="en")
 CONFIG = FinetuneConfig(
@@ -31,9 +34,9 @@ def config(tmp_path: Path) -> FinetuneConfig:
     return replace(CONFIG, encoder=str(encoder))
 
 
-def opened(folder: Path) -> Teacher:
+def opened(folder: Path, **fields: Any) -> Teacher:
     (teacher,) = open_teachers(
-        [TeacherConfig(hugging_face=str(folder))], LABELS, torch.device("cpu")
+        [TeacherConfig(hugging_face=str(folder), **fields)], LABELS, torch.device("cpu")
     )
     return teacher
 
@@ -71,6 +74,35 @@ def test_other_languages_are_not_learnt(config: FinetuneConfig, tmp_path: Path) 
     assert both == pytest.approx(one)
     figures = dev_accuracies(config, [SET, chinese], tmp_path / "one")
     assert [name for name, _ in figures] == ["reviews"]
+
+
+def test_the_end_of_a_long_text_may_be_what_counts(config: FinetuneConfig, tmp_path: Path) -> None:
+    rows = [(f"{'and ' * 40}{text}", label) for text, label in ROWS]
+    long = data_set("long", POLAR, train=rows[:100], dev=rows[100:], language="en")
+    for side in SIDES:
+        finetune(replace(config, truncation_side=side), LABELS, [long], tmp_path / side, seed=0)
+    teachers = {side: opened(tmp_path / side, max_tokens=32) for side in SIDES}
+    answers = {side: each.scores(long.dev.texts).argmax(axis=1) for side, each in teachers.items()}
+    assert len(set(answers["right"].tolist())) == 1  # it has read nothing but "and"
+    names = [LABELS[answer] for answer in answers["left"].tolist()]
+    assert sum(map(str.__eq__, names, long.dev.labels)) > 0.9 * len(names)
+
+
+def test_dropout_is_set_in_place_of_the_encoders_own(
+    config: FinetuneConfig, tmp_path: Path
+) -> None:
+    texts = list(SET.dev.texts)
+    finetune(replace(config, dropout=0.0, passes=1), LABELS, [SET], tmp_path / "none", seed=0)
+    finetune(replace(config, passes=1), LABELS, [SET], tmp_path / "own", seed=0)
+    settings = Path(config.encoder) / "config.json"
+    without = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **without}))
+    finetune(replace(config, passes=1), LABELS, [SET], tmp_path / "in-config", seed=0)
+    none, own, expected = (
+        opened(tmp_path / name).scores(texts) for name in ("none", "own", "in-config")
+    )
+    assert none == pytest.approx(expected)
+    assert own != pytest.approx(expected)
 
 
 def test_a_stopped_run_goes_on_from_its_checkpoint(

@@ -32,7 +32,7 @@ from training.run import PRETRAINING_FOLDER, discard, restore
 from training.run import pretrain as pretrain_model
 from training.run import train as train_model
 from training.test_sets import open_test_sets
-from training.transformer import FinetuneConfig, check_vacant, dev_accuracies
+from training.transformer import FinetuneConfig, Side, check_vacant, dev_accuracies
 from training.transformer import finetune as finetune_encoder
 
 
@@ -127,12 +127,27 @@ def finetune(
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=1e-9, max=1)] = 1e-4,
     max_tokens: Annotated[int, typer.Option(min=4, max=512, help="Read of a text.")] = 64,
+    truncation_side: Annotated[
+        Side, typer.Option(help="End of a longer text that is not read.")
+    ] = "right",
+    dropout: Annotated[
+        float | None, typer.Option(min=0, max=0.9, help="In place of the encoder's own.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Make a transformer that can teach: fit one to the train rows of a run. Resumes."""
     run = read(run_file, settings)
     check_vacant(output)
-    config = FinetuneConfig(encoder, language, passes, batch_size, learning_rate, max_tokens)
+    config = FinetuneConfig(
+        encoder=encoder,
+        language=language,
+        passes=passes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        max_tokens=max_tokens,
+        truncation_side=truncation_side,
+        dropout=dropout,
+    )
     labels, data_sets = load_data(run, data)
     typer.echo("\n".join(describe(data_sets)), err=True)
     finetune_encoder(config, labels, data_sets, output, run.seed)
