@@ -200,12 +200,11 @@ class Bidirectional(nn.Module):
 
     def forward(self, inputs: Tensor, states: Sequence[State] | None = None) -> Reading:
         ahead = self.ahead(inputs, states)
-        back = self.back(inputs.flip(0), _rest(states, 1))
-        trace = {name: values.flip(0) for name, values in back.traces[0].items()}
+        back = read_backward(self.back, inputs, _rest(states, 1))
         return Reading(
-            torch.cat([ahead.outputs, back.outputs.flip(0)], dim=-1),
+            torch.cat([ahead.outputs, back.outputs], dim=-1),
             ahead.states + back.states,
-            [*ahead.traces, trace],
+            ahead.traces + back.traces,
         )
 
 
@@ -222,6 +221,15 @@ class Stack(nn.Module):
             above = layer(below.outputs, _rest(states, len(below.states)))
             below = Reading(above.outputs, below.states + above.states, below.traces + above.traces)
         return below
+
+
+def read_backward(
+    net: Layer | Stack, inputs: Tensor, states: Sequence[State] | None = None
+) -> Reading:
+    """What a net of one direction computes that reads from the end, in the order of the text."""
+    read = net(inputs.flip(0), states)
+    traces = [{name: steps.flip(0) for name, steps in trace.items()} for trace in read.traces]
+    return Reading(read.outputs.flip(0), read.states, traces)
 
 
 def _rest(states: Sequence[State] | None, taken: int) -> Sequence[State] | None:

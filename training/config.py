@@ -17,6 +17,7 @@ from training.distillation_config import DistillationConfig
 from training.errors import ConfigError, problems
 
 Cell = Literal["rnn", "lstm", "gru"]
+DirectionName = Literal["forward", "backward"]
 Pooling = Literal["last", "mean", "max", "attention"]
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -52,6 +53,8 @@ class ModelConfig:
     proj_size: Annotated[int, Field(ge=0)] = 0
     layers: Positive = 1
     bidirectional: bool = True
+    backward: bool = False
+    """Whether a network of one direction reads a text from its end."""
     pooling: Annotated[tuple[Pooling, ...], Field(min_length=1)] = ("max", "mean")
     word_dropout: Share = 0.1
     embedding_dropout: Share = 0.3
@@ -67,6 +70,19 @@ class ModelConfig:
         if self.proj_size >= self.hidden_size:
             raise ValueError("proj_size must be smaller than hidden_size")
         return self
+
+    @model_validator(mode="after")
+    def _reads_one_way(self) -> ModelConfig:
+        if self.backward and self.bidirectional:
+            raise ValueError("backward needs bidirectional = false")
+        return self
+
+    @property
+    def directions(self) -> tuple[DirectionName, ...]:
+        """In which it reads, in the order in which their states lie side by side."""
+        if self.bidirectional:
+            return ("forward", "backward")
+        return ("backward",) if self.backward else ("forward",)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -6,7 +6,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 from service.model import Model
 from service.postprocess import Float64, Scored, scored
 from service.texts import TextLimits, encode_text
-from training.cells import Params, Trace, from_torch, params_of
-from training.config import Cell
+from training.cells import Params, Trace, from_torch, params_of, read_backward
+from training.config import Cell, DirectionName
 from training.errors import ExportError
 from training.export import read_network
 from training.model import Classifier
@@ -41,7 +40,7 @@ class Flow:
 class Direction:
     """The top layer in one direction. Rows are in the order of the text: (T, H)."""
 
-    name: Literal["forward", "backward"]
+    name: DirectionName
     trace: dict[str, Float64]
     """Gates, candidate and states by name; `hidden` is before the projection, if there is one."""
     flow: Flow | None
@@ -103,18 +102,18 @@ def run_by_hand(network: Classifier, ids: Sequence[int]) -> tuple[Float64, list[
     rnn = network.encoder.rnn
     with torch.no_grad():
         embedded = network.embedding(torch.tensor(ids))[:, None]  # (T, 1, E)
-        read = from_torch(rnn)(embedded)
+        net = from_torch(rnn)
+        read = read_backward(net, embedded) if network.config.backward else net(embedded)
     states = read.outputs.requires_grad_()  # (T, 1, D * H)
     logits = network.head(network.pool(states.transpose(0, 1)))  # (1, C)
     if network.ngrams is not None:
         logits = logits + network.ngrams(torch.tensor(ids)[None])
     (gradient,) = torch.autograd.grad(logits.max() - logits.mean(), states)
-    count = network.encoder.directions
+    names = network.config.directions
+    traces, parts = read.traces[-len(names) :], gradient.chunk(len(names), dim=-1)
     directions = [
-        _direction(trace, part[:, 0], params_of(rnn, rnn.num_layers - 1, bool(back)), bool(back))
-        for back, (trace, part) in enumerate(
-            zip(read.traces[-count:], gradient.chunk(count, dim=-1), strict=True)
-        )
+        _direction(name, traces[at], parts[at][:, 0], params_of(rnn, rnn.num_layers - 1, bool(at)))
+        for at, name in enumerate(names)
     ]
     return logits.detach().numpy(), directions
 
@@ -133,7 +132,7 @@ def write_gates(reading: GateReading, path: Path) -> None:
                     writer.writerow([direction.name, step, piece, unit, *numbers])
 
 
-def _direction(trace: Trace, gradient: Tensor, p: Params, back: bool) -> Direction:
+def _direction(name: DirectionName, trace: Trace, gradient: Tensor, p: Params) -> Direction:
     """`gradient` (T, H) is that of the winning logit, above the mean of all, by h."""
     trace = {name: steps[:, 0] for name, steps in trace.items()}  # (T, H)
     if "W_p" in p:  # h is mixed of the units; what they show before that belongs to each
@@ -141,8 +140,7 @@ def _direction(trace: Trace, gradient: Tensor, p: Params, back: bool) -> Directi
         gradient = gradient @ p["W_p"].detach().T
     contributions = (trace["hidden"] * gradient).sum(dim=0)
     values = {name: steps.numpy() for name, steps in trace.items()}
-    name: Literal["forward", "backward"] = "backward" if back else "forward"
-    return Direction(name, values, _flow(values, back), contributions.numpy())
+    return Direction(name, values, _flow(values, name == "backward"), contributions.numpy())
 
 
 def _flow(trace: dict[str, Float64], back: bool) -> Flow | None:

@@ -45,10 +45,9 @@ class LanguageModel(nn.Module):
         self.encoder = Encoder(config)
         if config.bidirectional:
             _hold_apart(self.encoder.rnn)
-        directions = self.encoder.directions
+        size = self.encoder.output_size // len(config.directions)
         self.to_embedding = nn.ModuleList(
-            nn.Linear(self.encoder.output_size // directions, config.embedding_size)
-            for _ in range(directions)
+            nn.Linear(size, config.embedding_size) for _ in config.directions
         )
         self.bias = nn.Parameter(torch.zeros(len(shares)))
         self.register_buffer("shares", shares, persistent=False)
@@ -58,13 +57,15 @@ class LanguageModel(nn.Module):
         embedded = locked_dropout(self.embedding(ids), self._dropout, self.training)
         states = locked_dropout(self.encoder(embedded), self._dropout, self.training)
         halves = states.chunk(len(self.to_embedding), dim=-1)  # D x (B, T, H)
-        before = [halves[0][:, :-1], *(half[:, 1:] for half in halves[1:])]
-        told = [ids[:, 1:], ids[:, :-1]]
+        knows = {"forward": slice(None, -1), "backward": slice(1, None)}
+        told = {"forward": ids[:, 1:], "backward": ids[:, :-1]}
         drawn = self._draw() if self.training and self._candidates else None
         return torch.stack(
             [
-                self._loss(linear(half).flatten(0, 1), targets.flatten(), drawn)
-                for linear, half, targets in zip(self.to_embedding, before, told, strict=False)
+                self._loss(linear(half[:, knows[way]]).flatten(0, 1), told[way].flatten(), drawn)
+                for way, linear, half in zip(
+                    self.encoder.directions, self.to_embedding, halves, strict=True
+                )
             ]
         )
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from training.config import DirectionName
+
 NEVER = -1e30
 """Stands for minus infinity where padding must lose: finite, so that 0 * NEVER is not NaN."""
 
@@ -19,10 +21,12 @@ def mask_of(lengths: Tensor, max_len: int) -> Tensor:
 class Pool(nn.Module):
     """Several poolings of the same states, side by side: (B, T, D * H) -> (B, P * D * H)."""
 
-    def __init__(self, kinds: Sequence[str], size: int, directions: int) -> None:
+    def __init__(
+        self, kinds: Sequence[str], size: int, directions: Sequence[DirectionName]
+    ) -> None:
         super().__init__()
         self.kinds = tuple(kinds)
-        self.directions = directions
+        self.directions = tuple(directions)
         self.output_size = size * len(self.kinds)
         self.attention = nn.Linear(size, 1) if "attention" in self.kinds else None
         self._pools: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
@@ -42,10 +46,13 @@ class Pool(nn.Module):
             last = states[:, -1]
         else:
             last = states[torch.arange(len(states), device=states.device), lengths.long() - 1]
-        if self.directions == 1:
-            return last
-        half = states.shape[-1] // 2
-        return torch.cat([last[:, :half], states[:, 0, half:]], dim=-1)
+        ends = {"forward": last, "backward": states[:, 0]}
+        size = states.shape[-1] // len(self.directions)
+        parts = [
+            ends[direction][:, at * size : (at + 1) * size]
+            for at, direction in enumerate(self.directions)
+        ]
+        return torch.cat(parts, dim=-1)
 
     def _attention(self, states: Tensor, lengths: Tensor | None) -> Tensor:
         """Weighted mean, weights a softmax over time of a learnt score (Yang et al. 2016)."""

@@ -30,6 +30,7 @@ from training.unlabelled import (
 from training.vectors import check_vectors
 
 OFF = {
+    "backward": False,
     "weight_drop": 0.0,
     "start": None,
     "layer_rate_factor": 1.0,

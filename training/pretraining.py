@@ -25,7 +25,6 @@ from training.plan import Plan
 from training.starting import SHAPE
 from training.unlabelled import UnlabelledSet, train_texts
 
-DIRECTIONS = ("forward", "backward")
 JUDGED_TOKENS = 2048
 """Of a batch: the whole softmax takes 4 bytes a piece and token."""
 
@@ -84,7 +83,7 @@ class Pretrainer(Loop[LanguageModel]):
         losses = (total / told).tolist()
         perplexities = {
             f"{direction}_perplexity": math.exp(loss)
-            for direction, loss in zip(DIRECTIONS, losses, strict=False)
+            for direction, loss in zip(self._network.directions, losses, strict=True)
         }
         return {"log_likelihood": -float(np.mean(losses)), **perplexities}
 

@@ -22,6 +22,11 @@ from training.graph import Graph
 # Torch's gate order -> ONNX's: LSTM i,f,g,o -> i,o,f,c; GRU r,z,n -> z,r,h.
 _GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 _OPERATOR = {"lstm": "LSTM", "gru": "GRU"}
+_DIRECTION = {
+    ("forward",): "forward",
+    ("backward",): "reverse",
+    ("forward", "backward"): "bidirectional",
+}
 
 
 def add_encoder(
@@ -75,7 +80,7 @@ def _add_operator(
     ]
     attributes: dict[str, Any] = {
         "hidden_size": config.hidden_size,
-        "direction": "bidirectional" if config.bidirectional else "forward",
+        "direction": _DIRECTION[config.directions],
     }
     if config.cell == "gru":
         attributes["linear_before_reset"] = 1  # torch's GRU resets after the product
@@ -138,11 +143,12 @@ def _add_loops(
     mask: str,
 ) -> tuple[str, str]:
     directions = []
-    for suffix in _suffixes(config):
+    for suffix, direction in zip(_suffixes(config), config.directions, strict=True):
         name = f"_l{layer}{suffix}"
         for kind in _kinds(config):
             graph.weight(kind + name, getattr(rnn, kind + name))
-        directions.append(_add_loop(graph, config, name, states, lengths, mask))
+        backward = direction == "backward"
+        directions.append(_add_loop(graph, config, name, states, lengths, mask, backward))
     every_states, every_last = zip(*directions, strict=True)
     return (
         graph.add("Concat", list(every_states), axis=-1),
@@ -158,7 +164,13 @@ def _read_loops(
 
 
 def _add_loop(
-    graph: Graph, config: ModelConfig, name: str, states: str, lengths: str, mask: str
+    graph: Graph,
+    config: ModelConfig,
+    name: str,
+    states: str,
+    lengths: str,
+    mask: str,
+    backward: bool,
 ) -> tuple[str, str]:
     """One direction: states (T, B, H), zero past each length, and the last state (B, H).
 
@@ -171,15 +183,15 @@ def _add_loop(
     gates = graph.add("Add", [read, bias])  # (T, B, G * H): the part that needs no state
     sizes = [config.proj_size, config.hidden_size] if config.proj_size else [config.hidden_size]
     starts = [_add_zeros(graph, lengths, size) for size in sizes]
-    backward = int(name.endswith("_reverse"))
+    way = int(backward)
     *last, states = graph.add_several(
         "Scan",
         [*starts, gates, mask],
         len(sizes) + 1,
         body=_step(graph, config, name, len(sizes)),
         num_scan_inputs=2,
-        scan_input_directions=[backward, backward],
-        scan_output_directions=[backward],
+        scan_input_directions=[way, way],
+        scan_output_directions=[way],
     )
     return states, last[0]
 

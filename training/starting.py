@@ -17,7 +17,10 @@ from training.errors import ConfigError, TrainingError
 from training.export import read_network
 from training.model import Classifier
 
-SHAPE = ("cell", "embedding_size", "hidden_size", "proj_size", "layers", "bidirectional")
+SHAPE = (
+    *("cell", "embedding_size", "hidden_size", "proj_size", "layers"),
+    *("bidirectional", "backward"),
+)
 """What a classifier must have in common with what it starts from."""
 SHARED = ("embedding.", "encoder.")
 

@@ -149,6 +149,26 @@ def test_finetune_leaves_a_classifier_that_teaches_a_run(run: Run, tmp_path: Pat
     assert taught.status == 0
 
 
+def test_a_forward_and_a_backward_network_are_taught_into_one(run: Run, tmp_path: Path) -> None:
+    run_file = write_project(tmp_path, rows=60)
+    for name, backward in (("ahead", "false"), ("back", "true")):
+        done = run(
+            *("train", run_file, *options(tmp_path, output=name), "--set", f"name='{name}'"),
+            *("--set", "model.bidirectional=false", "--set", f"model.backward={backward}"),
+        )
+        assert done.status == 0
+        card = (tmp_path / "models" / name / "MODEL_CARD.md").read_text()
+        assert f"{'backward' if name == 'back' else 'forward'} direction" in " ".join(card.split())
+    teachers = ", ".join(f"{{bundle='{tmp_path / 'models' / name}'}}" for name in ("ahead", "back"))
+    taught = run(
+        *("train", run_file, *options(tmp_path), "--set", f"distillation.teachers=[{teachers}]")
+    )
+    assert taught.status == 0
+    learnt = open_model(tmp_path / "models" / "tiny").manifest.run
+    assert learnt["model"]["bidirectional"]
+    assert len(learnt["distillation"]["teachers"]) == 2
+
+
 def test_set_changes_a_field_of_the_run(run: Run, tmp_path: Path) -> None:
     run_file = write_project(tmp_path, rows=40)
     done = run(

@@ -47,6 +47,7 @@ def test_shipped_run_files_are_valid(path: Path) -> None:
         ({"model": {"hiden_size": 8}}, "model.hiden_size"),
         ({"model": {"pooling": []}}, "model.pooling"),
         ({"model": {"proj_size": 8, "cell": "gru"}}, "proj_size needs cell = 'lstm'"),
+        ({"model": {"backward": True}}, "backward needs bidirectional = false"),
         ({"model": {"proj_size": 8, "hidden_size": 8}}, "smaller than hidden_size"),
         ({"training": {"passes": 0}}, "training.passes"),
         ({"training": {"precision": "fp64"}}, "training.precision"),

@@ -19,6 +19,10 @@ PROJECTED = [
     {"cell": "lstm", "layers": layers, "bidirectional": bidirectional, "proj_size": 3}
     for layers, bidirectional in itertools.product((1, 2), (False, True))
 ]
+BACKWARD = [
+    {"cell": cell, "layers": layers, "bidirectional": False, "backward": True}
+    for cell, layers in itertools.product(("rnn", "lstm", "gru"), (1, 2))
+]
 LENGTHS = torch.tensor([5, 1, 9, 3])
 
 
@@ -32,7 +36,7 @@ def embedded() -> torch.Tensor:
     return torch.randn(len(LENGTHS), 9, 4, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("shape", SHAPES + PROJECTED, ids=str)
+@pytest.mark.parametrize("shape", SHAPES + PROJECTED + BACKWARD, ids=str)
 def test_a_padded_text_has_the_states_of_the_text_alone(shape: dict[str, object]) -> None:
     encoder, texts = encoder_of(shape), embedded()
     together = encoder(texts, LENGTHS)
@@ -41,14 +45,14 @@ def test_a_padded_text_has_the_states_of_the_text_alone(shape: dict[str, object]
         torch.testing.assert_close(states[:length], alone[0], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("shape", SHAPES + PROJECTED, ids=str)
+@pytest.mark.parametrize("shape", SHAPES + PROJECTED + BACKWARD, ids=str)
 def test_the_fast_path_gives_the_states_of_the_packed_one(shape: dict[str, object]) -> None:
     encoder, texts = encoder_of(shape), embedded()
     packed = encoder(texts, torch.full((len(texts),), texts.shape[1]))
     torch.testing.assert_close(encoder(texts), packed, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("shape", SHAPES + PROJECTED, ids=str)
+@pytest.mark.parametrize("shape", SHAPES + PROJECTED + BACKWARD, ids=str)
 def test_states_past_the_length_are_zero_and_sized_as_said(shape: dict[str, object]) -> None:
     encoder, texts = encoder_of(shape), embedded()
     states = encoder(texts, LENGTHS)
@@ -74,3 +78,12 @@ def test_forget_gates_start_open() -> None:
 def test_one_layer_takes_no_layer_dropout() -> None:
     assert encoder_of({"cell": "gru", "layers": 1}).rnn.dropout == 0
     assert encoder_of({"cell": "gru", "layers": 2}).rnn.dropout == 0.5
+
+
+@pytest.mark.parametrize("shape", BACKWARD, ids=str)
+def test_a_backward_net_reads_a_text_from_its_end(shape: dict[str, object]) -> None:
+    back, ahead = encoder_of(shape), encoder_of({**shape, "backward": False})
+    texts = embedded()
+    for text, states, length in zip(texts, back(texts, LENGTHS), LENGTHS.tolist(), strict=True):
+        turned = ahead(text[None, :length].flip(1)).flip(1)
+        torch.testing.assert_close(states[:length], turned[0], atol=1e-6, rtol=0)

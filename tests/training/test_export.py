@@ -21,10 +21,11 @@ from training.model import Classifier
 from training.ngrams import NGrams
 
 KINDS = ("last", "mean", "max", "attention")
+READINGS = ({}, {"bidirectional": False}, {"bidirectional": False, "backward": True})
 ENCODERS = [
-    {"cell": cell, "proj_size": proj_size, "layers": layers, "bidirectional": both}
-    for (cell, proj_size), layers, both in itertools.product(
-        (("rnn", 0), ("lstm", 0), ("gru", 0), ("lstm", 3)), (1, 2), (False, True)
+    {"cell": cell, "proj_size": proj_size, "layers": layers, **reading}
+    for (cell, proj_size), layers, reading in itertools.product(
+        (("rnn", 0), ("lstm", 0), ("gru", 0), ("lstm", 3)), (1, 2), READINGS
     )
 ]
 NETWORKS = [

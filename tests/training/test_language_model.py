@@ -22,7 +22,7 @@ def language_model(candidates: int = 0, dropout: float = 0.0, **fields: object) 
 def pieces_read(model: LanguageModel, direction: int, position: int) -> list[int]:
     """The positions of a text that a direction's state at one of them knows."""
     embedded = model.embedding(IDS).detach().requires_grad_()
-    halves = model.encoder(embedded).chunk(model.encoder.directions, dim=-1)
+    halves = model.encoder(embedded).chunk(len(model.encoder.directions), dim=-1)
     halves[direction][0, position].sum().backward()
     assert embedded.grad is not None
     return [t for t in range(IDS.shape[1]) if embedded.grad[0, t].any()]
@@ -47,6 +47,13 @@ def test_one_direction_tells_the_next_piece() -> None:
     logits = functional.linear(model.to_embedding[0](states), model.embedding.weight, model.bias)
     expected = functional.cross_entropy(logits[:, :-1].flatten(0, 1), IDS[:, 1:].flatten())
     assert model(IDS).tolist() == pytest.approx([expected.item()])
+
+
+def test_one_that_reads_backward_tells_the_piece_before() -> None:
+    back = language_model(bidirectional=False, backward=True).eval()
+    ahead = language_model(bidirectional=False).eval()
+    assert back(IDS).tolist() == pytest.approx(ahead(IDS.flip(1)).tolist())
+    assert pieces_read(back, 0, 5) == list(range(5, 12))
 
 
 def test_the_sampled_softmax_is_the_whole_one_in_the_mean() -> None:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 
+from training.config import DirectionName
 from training.pooling import Pool, mask_of
 
 KINDS = ("last", "mean", "max", "attention")
+BOTH: tuple[DirectionName, ...] = ("forward", "backward")
 LENGTHS = [5, 1, 7, 3]
 SIZE = 6
 
 
-def pool_of(*kinds: str, directions: int = 2) -> Pool:
+def pool_of(*kinds: str, directions: Sequence[DirectionName] = BOTH) -> Pool:
     torch.manual_seed(0)
     return Pool(kinds, SIZE, directions)
 
@@ -28,8 +32,8 @@ def states_of(max_len: int = 7, padding: float = 0.0) -> torch.Tensor:
 def by_loop(kind: str, states: np.ndarray, pool: Pool) -> np.ndarray:  # type: ignore[type-arg]
     """One text (T, D * H), step by step."""
     if kind == "last":
-        if pool.directions == 1:
-            return states[-1]
+        if len(pool.directions) == 1:
+            return states[-1 if pool.directions == ("forward",) else 0]
         return np.concatenate([states[-1, : SIZE // 2], states[0, SIZE // 2 :]])
     if kind == "max":
         best = states[0].copy()
@@ -48,9 +52,11 @@ def by_loop(kind: str, states: np.ndarray, pool: Pool) -> np.ndarray:  # type: i
     return total / sum(weights)
 
 
-@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("directions", [("forward",), ("backward",), BOTH])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_what_a_plain_loop_gives(kind: str, directions: int) -> None:
+def test_each_kind_is_what_a_plain_loop_gives(
+    kind: str, directions: Sequence[DirectionName]
+) -> None:
     pool, states = pool_of(kind, directions=directions), states_of()
     pooled = pool(states, torch.tensor(LENGTHS)).detach().numpy()
     for row, text, length in zip(pooled, states.numpy(), LENGTHS, strict=True):
