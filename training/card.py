@@ -119,7 +119,8 @@ def _beside_labels(run: RunConfig) -> str:
 
 
 def _unlabelled(source: TextSource) -> str:
-    return f"{source.file} (runs of words)" if source.spans else source.file
+    how = ["runs of words"] * bool(source.spans) + ["misspelt"] * bool(source.misspelt)
+    return f"{source.file} ({', '.join(how)})" if how else source.file
 
 
 def _limits(run: RunConfig) -> str:

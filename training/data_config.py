@@ -76,6 +76,8 @@ class TextSource:
     """Whether each sentence counts as a text of its own."""
     spans: Positive | None = None
     """In place of each text, so many runs of its words (n-gram sampling, Tang et al. 2019)."""
+    misspelt: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The share of words of Latin letters that are misspelt; teachers read them as they were."""
     rows: Positive | None = None
     """At most so many of them, drawn at random."""
 

@@ -41,6 +41,7 @@ OFF = {
     "domain_column": None,
     "sentences": False,
     "spans": None,
+    "misspelt": 0.0,
     "rows": None,
     "taught": True,
 }
@@ -73,6 +74,12 @@ class Prepared:
     def texts(self) -> list[str]:
         """All texts to learn from, those without label last."""
         return train_texts(self.data_sets, self.unlabelled)
+
+    @property
+    def originals(self) -> list[str]:
+        """The same as teachers read them."""
+        labelled = [text for data_set in self.data_sets for text in data_set.train.texts]
+        return [*labelled, *(text for each in self.unlabelled for text in each.originals)]
 
     @property
     def languages(self) -> list[str | None]:

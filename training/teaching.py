@@ -49,7 +49,7 @@ def teach(run: RunConfig, prepared: Prepared, folder: Path, world: World) -> Pre
             log_p = _cross_fit(_of_fold(run), prepared, folds, networks, world)
         elif world.leads:
             check_taught(prepared.labels, prepared.data_sets, teachers)
-            log_p = ask(teachers, prepared.texts, prepared.languages, prepared.asked, folder)
+            log_p = ask(teachers, prepared.originals, prepared.languages, prepared.asked, folder)
         if world.leads:
             save_atomically({"log_p": torch.from_numpy(log_p)}, path)
             shutil.rmtree(networks, ignore_errors=True)
@@ -64,7 +64,8 @@ def _cross_fit(
 
     Each learns from all folds but one, and answers for that one and for the unlabelled texts.
     """
-    tokenizer, texts, classes = Tokenizer(prepared.tokenizer), prepared.texts, len(prepared.labels)
+    tokenizer, classes = Tokenizer(prepared.tokenizer), len(prepared.labels)
+    texts = prepared.originals
     labelled = sum(len(data_set.train) for data_set in prepared.data_sets)
     fold_of = folds_of(texts, folds, run.seed)
 

@@ -14,6 +14,7 @@ from training.data_config import TextSource
 from training.datasets import DataSet
 from training.errors import DataError
 from training.files import read_file
+from training.misspelling import misspell
 from training.rows import is_unicode, kept, sample, text_cells
 
 SHORTEST_SPAN = 3
@@ -29,6 +30,8 @@ class UnlabelledSet:
     dropped: dict[str, int]
     hash: str
     """SHA-256 of the file."""
+    originals: tuple[str, ...]
+    """The texts as teachers read them: none of their words is misspelt."""
 
 
 def load_unlabelled(
@@ -61,21 +64,31 @@ def _load(source: TextSource, path: Path, held_out: set[str], seen: set[str]) ->
     frame, digest = read_file(path)
     texts = text_cells(frame, source.text_column, str(path))
     dropped: Counter[str] = Counter()
-    if source.sentences or source.spans:  # a text that is held out is not read in parts either
+    # A text that is held out is not read in parts or misspelt either.
+    if source.sentences or source.spans or source.misspelt:
         whole = kept((_unfit(text, held_out) for text in texts), dropped)
         texts = [part for index in whole for part in _parts(texts[index], source)]
 
+    shown = [misspell(text, source.misspelt) for text in texts] if source.misspelt else texts
+
     def reasons() -> Iterator[str | None]:
-        for text in texts:
-            yield _unfit(text, held_out) or ("repeated" if text in seen else None)
+        for text, original in zip(shown, texts, strict=True):
+            yield _unfit(original, held_out) or ("repeated" if text in seen else None)
             seen.add(text)
 
-    left = [texts[index] for index in kept(reasons(), dropped)]
+    left = kept(reasons(), dropped)
     if not left:
         raise DataError(f"{path}: no text is left to learn from ({dict(dropped)})")
     if source.rows:
-        left = [left[index] for index in sample(left, source.rows)]
-    return UnlabelledSet(source, tuple(left), dict(dropped), digest)
+        drawn = sample([shown[index] for index in left], source.rows)
+        left = [left[index] for index in drawn]
+    return UnlabelledSet(
+        source,
+        texts=tuple(shown[index] for index in left),
+        dropped=dict(dropped),
+        hash=digest,
+        originals=tuple(texts[index] for index in left),
+    )
 
 
 def _unfit(text: str, held_out: set[str]) -> str | None:

@@ -62,7 +62,7 @@ def test_texts_without_label_come_last_and_may_be_anything(
     sets: list[DataSet], tokenizer_model: bytes
 ) -> None:
     tokenizer = Tokenizer(tokenizer_model)
-    texts = UnlabelledSet(TextSource("more.csv"), TEXTS[3:], {}, "")
+    texts = UnlabelledSet(TextSource("more.csv"), TEXTS[3:], {}, "", TEXTS[3:])
     corpus = encode_corpus(sets, "train", LABELS, tokenizer, [texts])
     assert corpus.targets.tolist() == [2, 0, 1, UNLABELLED]
     assert corpus.sayable[3].tolist() == [True] * 3

@@ -245,6 +245,17 @@ def test_soft_labels_are_made_once_for_the_same_teachers_and_texts(
     assert len(soft_labels(run, tmp_path).log_p) == len(first.log_p) + 1
 
 
+def test_teachers_read_misspelt_texts_as_they_were(student: Path, tmp_path: Path) -> None:
+    def taught(**source: float) -> SoftLabels:
+        texts = {"file": "texts.tsv", "text_column": "review", **source}
+        fields = ", ".join(f"{name} = {value!r}" for name, value in texts.items())
+        return soft_labels(read_run(student, {"unlabelled": f"[{{{fields}}}]"}), tmp_path)
+
+    plain, misspelt = taught(), taught(misspelt=1.0)
+    assert np.array_equal(plain.log_p, misspelt.log_p)
+    assert plain.digest != misspelt.digest
+
+
 def test_weights_that_learnt_from_another_teacher_are_refused_before_it_is_asked(
     models_dir: Path, student: Path, tmp_path: Path
 ) -> None:

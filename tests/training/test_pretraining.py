@@ -186,7 +186,8 @@ def test_it_reads_train_and_unlabelled_texts_and_no_dev_or_test_text_of_any_set(
         data_set("b", labels, [("two text", "positive"), ("test of a", "negative")]),
     ]
     held = data_set("c", labels, test=[("test of a", "positive")], dev=[("dev of b", "negative")])
-    extra = UnlabelledSet(TextSource(file="u.csv"), ("three text", "test of a", "one text"), {}, "")
+    texts = ("three text", "test of a", "one text")
+    extra = UnlabelledSet(TextSource(file="u.csv"), texts, {}, "", texts)
     tokenizer = Tokenizer(tokenizer_model)
     stores = read_texts([*sets, held], [extra], tokenizer, held_out_share=0.3, seed=0)
     found = [store[row].tolist() for store in stores for row in range(len(store))]

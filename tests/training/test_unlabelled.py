@@ -10,6 +10,7 @@ from service.bundle import sha256
 from tests.training.samples import data_set
 from training.data_config import TextSource
 from training.errors import DataError
+from training.misspelling import misspell
 from training.unlabelled import UnlabelledSet, describe_unlabelled, load_unlabelled
 
 SETS = [
@@ -95,8 +96,18 @@ def test_runs_of_words_stand_for_a_text_where_asked_for(tmp_path: Path) -> None:
     assert {*drawn(1)} < {*spans}
 
 
-@pytest.mark.parametrize("source", [{"sentences": True}, {"spans": 9}])
-def test_nothing_is_cut_from_a_text_that_is_held_out_or_not_unicode(
+def test_texts_of_the_data_sets_may_be_read_misspelt(tmp_path: Path) -> None:
+    sets = [data_set("s", ("negative", "positive"), train=[("broken screen", "negative")])]
+    (tmp_path / "a.csv").write_text("text\nbroken screen\nwonderful\n味道很好\n")
+    source = TextSource(file="a.csv", misspelt=1.0)
+    (found,) = load_unlabelled([source], tmp_path, sets)
+    assert found.originals == ("broken screen", "wonderful", "味道很好")
+    assert found.texts == (*(misspell(text, 1.0) for text in found.originals[:2]), "味道很好")
+    assert "broken screen" not in found.texts
+
+
+@pytest.mark.parametrize("source", [{"sentences": True}, {"spans": 9}, {"misspelt": 0.9}])
+def test_nothing_is_made_of_a_text_that_is_held_out_or_not_unicode(
     tmp_path: Path, source: dict[str, int]
 ) -> None:
     held_out = "Held out. Every sentence of it."
@@ -107,7 +118,7 @@ def test_nothing_is_cut_from_a_text_that_is_held_out_or_not_unicode(
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     (found,) = load_unlabelled([TextSource(file="a.jsonl", **source)], tmp_path, sets)
     assert found.texts
-    assert all(text in "one two. more" for text in found.texts)
+    assert all(text in "one two. more" for text in found.originals)
     assert {"also in dev or test", "not Unicode"} <= {*found.dropped}
 
 
