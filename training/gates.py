@@ -109,11 +109,11 @@ def run_by_hand(network: Classifier, ids: Sequence[int]) -> tuple[Float64, list[
     if network.ngrams is not None:
         logits = logits + network.ngrams(torch.tensor(ids)[None])
     (gradient,) = torch.autograd.grad(logits.max() - logits.mean(), states)
-    names = network.config.directions
-    traces, parts = read.traces[-len(names) :], gradient.chunk(len(names), dim=-1)
+    ways = network.config.directions
+    traces, parts = read.traces[-len(ways) :], gradient.chunk(len(ways), dim=-1)
     directions = [
-        _direction(name, traces[at], parts[at][:, 0], params_of(rnn, rnn.num_layers - 1, bool(at)))
-        for at, name in enumerate(names)
+        _direction(way, traces[at], parts[at][:, 0], params_of(rnn, rnn.num_layers - 1, bool(at)))
+        for at, way in enumerate(ways)
     ]
     return logits.detach().numpy(), directions
 
@@ -132,7 +132,7 @@ def write_gates(reading: GateReading, path: Path) -> None:
                     writer.writerow([direction.name, step, piece, unit, *numbers])
 
 
-def _direction(name: DirectionName, trace: Trace, gradient: Tensor, p: Params) -> Direction:
+def _direction(way: DirectionName, trace: Trace, gradient: Tensor, p: Params) -> Direction:
     """`gradient` (T, H) is that of the winning logit, above the mean of all, by h."""
     trace = {name: steps[:, 0] for name, steps in trace.items()}  # (T, H)
     if "W_p" in p:  # h is mixed of the units; what they show before that belongs to each
@@ -140,7 +140,7 @@ def _direction(name: DirectionName, trace: Trace, gradient: Tensor, p: Params) -
         gradient = gradient @ p["W_p"].detach().T
     contributions = (trace["hidden"] * gradient).sum(dim=0)
     values = {name: steps.numpy() for name, steps in trace.items()}
-    return Direction(name, values, _flow(values, name == "backward"), contributions.numpy())
+    return Direction(way, values, _flow(values, way == "backward"), contributions.numpy())
 
 
 def _flow(trace: dict[str, Float64], back: bool) -> Flow | None:
