@@ -11,6 +11,9 @@ from pydantic.dataclasses import dataclass
 
 from training.data_config import STRICT
 
+LONGEST = 512
+"""Tokens that a transformer reads of a text at most: as many as most of them have places for."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class TeacherConfig:
@@ -26,8 +29,8 @@ class TeacherConfig:
     """It is not asked about shorter texts."""
     max_characters: Annotated[int, Field(ge=1)] | None = None
     """It is not asked about longer texts."""
-    max_tokens: Annotated[int, Field(ge=4)] | None = None
-    """Of a text that a transformer reads; by default as many as it can, up to 512."""
+    max_tokens: Annotated[int, Field(ge=4, le=LONGEST)] | None = None
+    """Of a text that a transformer reads; by default as many as it can, up to LONGEST."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Of what it says, in the average over the teachers of a text."""
     rename_labels: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from training.unlabelled import (
     UnlabelledSet,
     describe_unlabelled,
     load_unlabelled,
+    original_texts,
     train_texts,
 )
 from training.vectors import check_vectors
@@ -78,8 +79,7 @@ class Prepared:
     @property
     def originals(self) -> list[str]:
         """The same as teachers read them."""
-        labelled = [text for data_set in self.data_sets for text in data_set.train.texts]
-        return [*labelled, *(text for each in self.unlabelled for text in each.originals)]
+        return original_texts(self.data_sets, self.unlabelled)
 
     @property
     def languages(self) -> list[str | None]:

@@ -20,7 +20,7 @@ from service.model import open_model
 from service.postprocess import Float64
 from training.batching import Int
 from training.data_config import in_language
-from training.distillation_config import TeacherConfig
+from training.distillation_config import LONGEST, TeacherConfig
 from training.errors import ConfigError
 from training.evaluate import logits_of
 from training.extras import import_extra
@@ -28,8 +28,6 @@ from training.metrics import Bool
 
 TEXTS_A_CALL = 2048
 TEXTS_A_BATCH = 32
-LONGEST = 512
-"""Tokens that a transformer reads of a text, where its tokenizer names no limit."""
 
 
 class Classifier(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -48,8 +49,19 @@ def load_unlabelled(
 
 def train_texts(data_sets: Sequence[DataSet], unlabelled: Sequence[UnlabelledSet]) -> list[str]:
     """All texts to learn from, those without label last."""
+    return _behind_labelled(data_sets, (each.texts for each in unlabelled))
+
+
+def original_texts(data_sets: Sequence[DataSet], unlabelled: Sequence[UnlabelledSet]) -> list[str]:
+    """The same as teachers read them."""
+    return _behind_labelled(data_sets, (each.originals for each in unlabelled))
+
+
+def _behind_labelled(
+    data_sets: Sequence[DataSet], unlabelled: Iterable[Sequence[str]]
+) -> list[str]:
     labelled = [text for data_set in data_sets for text in data_set.train.texts]
-    return [*labelled, *(text for each in unlabelled for text in each.texts)]
+    return [*labelled, *chain.from_iterable(unlabelled)]
 
 
 def describe_unlabelled(sets: Sequence[UnlabelledSet]) -> Iterator[str]:

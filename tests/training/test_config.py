@@ -102,6 +102,10 @@ TEXTS = [{"file": "texts.csv"}]
             "max_tokens is for hugging_face",
         ),
         (
+            {"distillation": {"teachers": [{"hugging_face": "h", "max_tokens": 513}]}},
+            "max_tokens: Input should be less than or equal to 512",
+        ),
+        (
             {
                 "distillation": {
                     "teachers": [{"bundle": "b", "min_characters": 9, "max_characters": 8}]

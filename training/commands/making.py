@@ -23,6 +23,7 @@ from training.commands.options import (
 )
 from training.config import RunConfig
 from training.datasets import describe, load_data
+from training.distillation_config import LONGEST
 from training.distributed import World, world
 from training.fitting import Trained
 from training.packing import check_can_pack, pack
@@ -126,7 +127,7 @@ def finetune(
     passes: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option(min=1e-9, max=1)] = 1e-4,
-    max_tokens: Annotated[int, typer.Option(min=4, max=512, help="Read of a text.")] = 64,
+    max_tokens: Annotated[int, typer.Option(min=4, max=LONGEST, help="Read of a text.")] = 64,
     truncation_side: Annotated[
         Side, typer.Option(help="End of a longer text that is not read.")
     ] = "right",
