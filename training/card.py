@@ -33,7 +33,8 @@ def model_card(
 def _network(run: RunConfig, trained: Trained, calibration: Mapping[str, float]) -> str:
     network = run.model
     parameters = sum(weight.numel() for weight in trained.model.parameters())
-    directions = "two directions" if network.bidirectional else f"{network.directions[0]} direction"
+    one = f"the {network.directions[0]} direction"
+    directions = "two directions" if network.bidirectional else one
     temperatures = ", ".join(f"{key}: {value:.2f}" for key, value in calibration.items())
     return f"""## The model
 
