@@ -40,6 +40,8 @@ class TokenizerConfig:
     vocab_size: Annotated[int, Field(ge=300, le=65_000)] = 24_000
     character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995
     normalization: Literal["nmt_nfkc_cf", "nmt_nfkc", "nfkc_cf", "nfkc"] = "nmt_nfkc_cf"
+    simplify_chinese: bool = True
+    """Whether a Traditional character is read as the Simplified one."""
     sample_texts: Positive = 400_000
 
 

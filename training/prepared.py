@@ -19,6 +19,7 @@ from training.datasets import DataSet, describe, load_data
 from training.distributed import World
 from training.errors import ConfigError
 from training.metrics import Bool
+from training.simplified_chinese import simplify_chinese
 from training.starting import SHAPE, Start, read_start
 from training.tokenizer import train_tokenizer
 from training.unlabelled import (
@@ -68,7 +69,7 @@ class Prepared:
     data_folder: Path
     unlabelled: Sequence[UnlabelledSet] = field(default=(), kw_only=True)
     start: Start | None = field(default=None, kw_only=True)
-    """Where training.start names it, the tokenizer is its own."""
+    """Where training.start names it, the tokenizer has its pieces."""
     taught: SoftLabels | None = field(default=None, kw_only=True)
 
     @property
@@ -102,7 +103,8 @@ class Prepared:
 def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Prepared:
     """Read and report the data; make the tokenizer, or find in `folder` the one made of them.
 
-    A run that starts from a language model or a bundle reads with its tokenizer. Raises
+    A run that starts from a language model or a bundle reads with its tokenizer, to which
+    Traditional Chinese is Simplified unless the run says otherwise. Raises
     DataError for data that cannot be learnt from, ConfigError for a golden text in which the
     tokenizer finds nothing, and as `read_start` does.
     """
@@ -114,6 +116,8 @@ def prepare(run: RunConfig, data_folder: Path, folder: Path, world: World) -> Pr
     if world.leads:
         print(*describe(data_sets), *describe_unlabelled(unlabelled), sep="\n", flush=True)
     tokenizer = start.tokenizer if start else _tokenizer(run, data_sets, unlabelled, folder, world)
+    if start and run.tokenizer.simplify_chinese:
+        tokenizer = simplify_chinese(tokenizer)
     _check_golden(run, Tokenizer(tokenizer))
     return Prepared(labels, data_sets, tokenizer, data_folder, unlabelled=unlabelled, start=start)
 

@@ -10,6 +10,7 @@ import sentencepiece
 
 from training.config import TokenizerConfig
 from training.errors import DataError
+from training.simplified_chinese import simplified_characters, simplify_chinese
 
 MAX_CHUNK_CHARS = 1000
 
@@ -22,10 +23,12 @@ def train_tokenizer(texts: Sequence[str], config: TokenizerConfig, seed: int) ->
     """
     sample = list(texts)
     Random(seed).shuffle(sample)
+    read_as = simplified_characters() if config.simplify_chinese else {}
+    lines = _chunks([text.translate(read_as) for text in sample[: config.sample_texts]])
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(_chunks(sample[: config.sample_texts])),
+            sentence_iterator=iter(lines),
             model_writer=model,
             model_type="unigram",
             vocab_size=config.vocab_size,
@@ -42,7 +45,8 @@ def train_tokenizer(texts: Sequence[str], config: TokenizerConfig, seed: int) ->
         )
     except RuntimeError as error:
         raise DataError(f"tokenizer: {error}") from error
-    return model.getvalue()
+    content = model.getvalue()
+    return simplify_chinese(content) if config.simplify_chinese else content
 
 
 def sample_segmentations(

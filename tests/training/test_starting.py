@@ -7,15 +7,18 @@ import pytest
 import torch
 
 from service.bundle import read_bundle
-from tests.training.samples import ROOT, write_project
+from tests.training.samples import ROOT, options, write_project
 from training.card import model_card
+from training.cli import app
 from training.config import parse_run, read_run
 from training.datasets import load_data
 from training.distributed import World
 from training.errors import ConfigError, DataError, TrainingError
 from training.export import read_network
 from training.model import Classifier
+from training.prepared import prepare
 from training.run import restore, train
+from training.simplified_chinese import simplify_chinese
 from training.starting import Start, read_start, start_from
 
 ALONE = World(rank=0, size=1, device=torch.device("cpu"))
@@ -40,6 +43,19 @@ def test_a_run_goes_on_from_the_whole_network_of_a_bundle(
     expected = read_network(read_bundle(bundle)).state_dict()
     for name, weight in trained.model.state_dict().items():
         assert torch.allclose(weight, expected[name], atol=1e-6), name
+
+
+def test_chinese_is_simplified_for_a_run_from_a_bundle_that_reads_it_as_written(
+    tmp_path: Path,
+) -> None:
+    run_file = write_project(tmp_path, rows=40, training="passes = 1")
+    as_written = ["--set", "tokenizer.simplify_chinese=false"]
+    app(["train", str(run_file), *options(tmp_path), *as_written], standalone_mode=False)
+    first = read_bundle(tmp_path / "models" / "tiny").tokenizer
+    start = f"'{tmp_path / 'models' / 'tiny'}'"
+    run = read_run(run_file, {"training.start": start})
+    prepared = prepare(run, tmp_path, tmp_path / "run", ALONE)
+    assert first != prepared.tokenizer == simplify_chinese(first)
 
 
 def test_what_is_exported_lies_between_the_bundle_and_what_was_learnt(

@@ -6,6 +6,7 @@ from service.tokenizer import Tokenizer
 from tests.training.samples import reviews
 from training.config import TokenizerConfig
 from training.errors import DataError
+from training.simplified_chinese import simplify_chinese
 from training.tokenizer import MAX_CHUNK_CHARS, sample_segmentations, train_tokenizer
 
 TEXTS = [text for text, _ in reviews(200)]
@@ -44,6 +45,45 @@ def test_case_is_kept_when_the_run_says_so() -> None:
     config = TokenizerConfig(vocab_size=400, normalization="nmt_nfkc")
     tokenizer = Tokenizer(train_tokenizer(TEXTS, config, seed=0))
     assert tokenizer.encode("GREAT") != tokenizer.encode("great")
+
+
+SCRIPTS = {
+    "這家店的服務態度非常差,不會再來。": "这家店的服务态度非常差,不会再来。",
+    "物流很快,包裝完好,ＧＯＯＤ!": "物流很快,包装完好,ＧＯＯＤ!",
+    "\uf900": "岂",  # a compatibility form of the Traditional 豈
+}
+
+
+@pytest.mark.parametrize("traditional", SCRIPTS)
+def test_traditional_chinese_reads_as_simplified(traditional: str) -> None:
+    simplified = SCRIPTS[traditional]
+    tokenizer = Tokenizer(train_tokenizer([*TEXTS, *SCRIPTS], CONFIG, seed=0))
+    assert tokenizer.encode(traditional) == tokenizer.encode(simplified)
+    assert tokenizer.offsets(traditional) == tokenizer.offsets(simplified)
+
+
+def test_the_vocabulary_is_of_simplified_characters() -> None:
+    texts = list(SCRIPTS)[:1] * 50
+    written = "".join(SCRIPTS[text] for text in texts)
+    tokenizer = Tokenizer(train_tokenizer([*TEXTS, *texts], CONFIG, seed=0))
+    pieces = "".join(tokenizer.pieces(range(tokenizer.vocab_size)))
+    assert set("这态度会来") <= set(pieces) & set(written)
+    assert not set("這態會來") & set(pieces)
+
+
+def test_chinese_is_read_as_written_when_the_run_says_so() -> None:
+    config = TokenizerConfig(vocab_size=400, simplify_chinese=False)
+    tokenizer = Tokenizer(train_tokenizer(TEXTS, config, seed=0))
+    assert all(tokenizer.encode(a) != tokenizer.encode(b) for a, b in list(SCRIPTS.items())[:2])
+
+
+def test_only_how_chinese_is_read_changes() -> None:
+    config = TokenizerConfig(vocab_size=400, simplify_chinese=False)
+    before = train_tokenizer(TEXTS, config, seed=0)
+    after = simplify_chinese(before)
+    assert simplify_chinese(after) == after
+    texts = [*TEXTS, *SCRIPTS.values(), " ＮＢＡ  ﬁ e\u0301 🙂\n"]
+    assert Tokenizer(after).encode_all(texts) == Tokenizer(before).encode_all(texts)
 
 
 def test_same_texts_and_seed_give_the_same_bytes(content: bytes) -> None:
