@@ -93,7 +93,8 @@ def test_example(server: Server, tmp_path: Path, language: str, code: str) -> No
         command = [bash, "-c", SHELL + code]
     for name, content in YOUR_FILES.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / "models").symlink_to(ROOT / "models")
+    for folder in ("models", "training"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     # Other tests keep the hub's library off the network; here it asks our own server.
     own = {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0"}
     environment = {**os.environ, **own}

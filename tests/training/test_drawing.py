@@ -10,8 +10,10 @@ from training.contrast import read_pairs
 from training.datasets import load_data
 from training.drawing import draw_rows
 from training.errors import DataError
+from training.files import read_file
 
 SHIPPED = sorted((ROOT / "training" / "templates").glob("*.toml"))
+PROBES = ROOT / "training" / "probes"
 
 SMALL = """
 [slots]
@@ -113,8 +115,12 @@ def test_a_data_set_is_drawn_from_templates(tmp_path: Path) -> None:
 def test_the_shipped_templates_hold_no_probe_and_contradict_nothing(path: Path) -> None:
     """The probes are for testing: a network that learnt them would tell nothing more."""
     frame, _ = draw_rows(path, 30_000, "a")
-    probes = {_bare(text) for pair in read_pairs() for text in (pair.positive, pair.negative)}
-    assert probes.isdisjoint(map(_bare, frame["text"]))
+    elsewhere, _ = read_file(PROBES / "elsewhere.csv")
+    texts = [
+        *elsewhere["text"],
+        *(t for pair in read_pairs() for t in (pair.positive, pair.negative)),
+    ]
+    assert set(map(_bare, texts)).isdisjoint(map(_bare, frame["text"]))
     labels = frame.groupby(frame["text"].map(_bare))["label"].nunique()
     assert labels[labels > 1].index.tolist() == []
     assert frame["text"].nunique() > 20_000
