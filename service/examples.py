@@ -37,8 +37,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "positive",
-                    "score": 0.989,
-                    "scores": {"positive": 0.989, "neutral": 0.01, "negative": 0.001},
+                    "score": 0.987,
+                    "scores": {"positive": 0.987, "neutral": 0.012, "negative": 0.001},
                     "tokens": 9,
                     "truncated": False,
                 }
@@ -52,8 +52,8 @@ PREDICTED_EXAMPLES: dict[str, Any] = {
             "predictions": [
                 {
                     "label": "negative",
-                    "score": 0.915,
-                    "scores": {"negative": 0.915, "neutral": 0.076, "positive": 0.009},
+                    "score": 0.895,
+                    "scores": {"negative": 0.895, "neutral": 0.095, "positive": 0.01},
                     "tokens": 10,
                     "truncated": False,
                 },
@@ -92,15 +92,15 @@ CLASSIFIED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text",
         "value": [
             [
-                {"label": "positive", "score": 0.989},
-                {"label": "neutral", "score": 0.01},
+                {"label": "positive", "score": 0.987},
+                {"label": "neutral", "score": 0.012},
                 {"label": "negative", "score": 0.001},
             ]
         ],
     },
     "options": {
         "summary": "Both languages at once, the best label only",
-        "value": [[{"label": "positive", "score": 0.99}], [{"label": "positive", "score": 0.892}]],
+        "value": [[{"label": "positive", "score": 0.989}], [{"label": "positive", "score": 0.889}]],
     },
 }
 
@@ -141,15 +141,15 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "English: one text, every output",
         "value": {
             "model_name": "default",
-            "model_version": "1.7.0",
+            "model_version": "1.8.0",
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"]},
-                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.989]},
+                {"name": "score", "datatype": "FP64", "shape": [1], "data": [0.987]},
                 {
                     "name": "scores",
                     "datatype": "FP64",
                     "shape": [1, 3],
-                    "data": [0.001, 0.01, 0.989],
+                    "data": [0.001, 0.012, 0.987],
                 },
             ],
         },
@@ -158,7 +158,7 @@ INFERRED_EXAMPLES: dict[str, Any] = {
         "summary": "Both languages at once, 只要标签: the labels only",
         "value": {
             "model_name": "default",
-            "model_version": "1.7.0",
+            "model_version": "1.8.0",
             "id": "42",
             "outputs": [
                 {
@@ -205,8 +205,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "negative",
-                    "score": -0.818,
-                    "probabilities": {"negative": 0.879, "positive": 0.061, "neutral": 0.06},
+                    "score": -0.841,
+                    "probabilities": {"negative": 0.893, "neutral": 0.054, "positive": 0.052},
                     "mixed": True,
                     "tokens": 15,
                     "truncated": False,
@@ -216,9 +216,9 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 46,
                             "label": "positive",
-                            "score": 0.988,
+                            "score": 0.987,
                             "probabilities": {
-                                "positive": 0.99,
+                                "positive": 0.989,
                                 "neutral": 0.008,
                                 "negative": 0.002,
                             },
@@ -228,10 +228,10 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 46,
                             "length": 19,
                             "label": "negative",
-                            "score": -0.97,
+                            "score": -0.973,
                             "probabilities": {
-                                "negative": 0.973,
-                                "neutral": 0.024,
+                                "negative": 0.976,
+                                "neutral": 0.022,
                                 "positive": 0.003,
                             },
                         },
@@ -247,8 +247,8 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
             "analyses": [
                 {
                     "label": "negative",
-                    "score": -0.101,
-                    "probabilities": {"negative": 0.533, "positive": 0.432, "neutral": 0.035},
+                    "score": -0.031,
+                    "probabilities": {"negative": 0.499, "positive": 0.468, "neutral": 0.032},
                     "mixed": True,
                     "tokens": 10,
                     "truncated": False,
@@ -258,11 +258,11 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 0,
                             "length": 10,
                             "label": "positive",
-                            "score": 0.925,
+                            "score": 0.919,
                             "probabilities": {
-                                "positive": 0.954,
-                                "negative": 0.03,
-                                "neutral": 0.016,
+                                "positive": 0.953,
+                                "negative": 0.034,
+                                "neutral": 0.014,
                             },
                         },
                         {
@@ -270,27 +270,27 @@ ANALYZED_EXAMPLES: dict[str, Any] = {
                             "offset": 10,
                             "length": 6,
                             "label": "negative",
-                            "score": -0.917,
+                            "score": -0.908,
                             "probabilities": {
-                                "negative": 0.943,
-                                "neutral": 0.03,
-                                "positive": 0.027,
+                                "negative": 0.94,
+                                "positive": 0.032,
+                                "neutral": 0.028,
                             },
                         },
                     ],
                     "explanation": {
                         "words": [
-                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.63},
-                            {"text": "，", "offset": 4, "length": 1, "effect": 0.172},
-                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.13},
-                            {"text": "也", "offset": 7, "length": 1, "effect": 0.206},
-                            {"text": "足", "offset": 8, "length": 1, "effect": 0.39},
-                            {"text": "。", "offset": 9, "length": 1, "effect": 0.04},
+                            {"text": "味道很好", "offset": 0, "length": 4, "effect": 0.644},
+                            {"text": "，", "offset": 4, "length": 1, "effect": 0.144},
+                            {"text": "分量", "offset": 5, "length": 2, "effect": -0.122},
+                            {"text": "也", "offset": 7, "length": 1, "effect": 0.234},
+                            {"text": "足", "offset": 8, "length": 1, "effect": 0.384},
+                            {"text": "。", "offset": 9, "length": 1, "effect": 0.007},
                             {"text": "送餐", "offset": 10, "length": 2, "effect": -0.071},
-                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -1.023},
-                            {"text": "！", "offset": 15, "length": 1, "effect": -0.125},
+                            {"text": "太慢了", "offset": 12, "length": 3, "effect": -0.941},
+                            {"text": "！", "offset": 15, "length": 1, "effect": -0.099},
                         ],
-                        "remainder": -0.191,
+                        "remainder": -0.211,
                     },
                 }
             ],
@@ -310,10 +310,10 @@ STREAM_EXAMPLES: dict[str, Any] = {
 STREAMED_EXAMPLES: dict[str, Any] = {
     "lines": {
         "summary": "A line for each",
-        "value": '{"id":1,"label":"positive","score":0.989,"scores":{"positive":0.989,'
-        '"neutral":0.01,"negative":0.001},"tokens":9,"truncated":false}\n'
-        '{"label":"negative","score":0.915,"scores":{"negative":0.915,"neutral":0.076,'
-        '"positive":0.009},"tokens":10,"truncated":false}\n'
+        "value": '{"id":1,"label":"positive","score":0.987,"scores":{"positive":0.987,'
+        '"neutral":0.012,"negative":0.001},"tokens":9,"truncated":false}\n'
+        '{"label":"negative","score":0.895,"scores":{"negative":0.895,"neutral":0.095,'
+        '"positive":0.01},"tokens":10,"truncated":false}\n'
         '{"line":3,"error":{"type":"malformed_body",'
         '"message":"the line is not JSON: Expecting value at 0"}}\n',
     },
@@ -331,7 +331,7 @@ FILED_EXAMPLES: dict[str, Any] = {
         "summary": "With the columns added",
         "value": "id,text,label,score,score_negative,score_neutral,score_positive,error\n"
         '7,"Great value, will buy again.",positive,0.988,0.002,0.01,0.988,\n'
-        "8,味道很差,negative,0.982,0.982,0.014,0.003,\n"
+        "8,味道很差,negative,0.985,0.985,0.012,0.003,\n"
         "9,,,,,,,the text is empty\n",
     },
 }
