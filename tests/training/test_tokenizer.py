@@ -63,12 +63,11 @@ def test_traditional_chinese_reads_as_simplified(traditional: str) -> None:
 
 
 def test_the_vocabulary_is_of_simplified_characters() -> None:
-    texts = list(SCRIPTS)[:1] * 50
-    written = "".join(SCRIPTS[text] for text in texts)
+    texts = ["這家店的服務態度非常差"] * 50
     tokenizer = Tokenizer(train_tokenizer([*TEXTS, *texts], CONFIG, seed=0))
-    pieces = "".join(tokenizer.pieces(range(tokenizer.vocab_size)))
-    assert set("这态度会来") <= set(pieces) & set(written)
-    assert not set("這態會來") & set(pieces)
+    pieces = set("".join(tokenizer.pieces(range(tokenizer.vocab_size))))
+    assert set("这务态") <= pieces
+    assert not set("這務態") & pieces
 
 
 def test_chinese_is_read_as_written_when_the_run_says_so() -> None:
