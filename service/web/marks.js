@@ -5,7 +5,8 @@ import { t } from "./i18n.js";
 import { badge, percent, signed, tone } from "./labels.js";
 
 const LEAST_EFFECT = 0.02; // below, a word has hardly done anything
-const LEAST_SHARE = 0.15; // of the strongest effect: what is less would only be noise to the eye
+const LEAST_SHARE = 0.08; // of the strongest effect: what is less would only be noise to the eye,
+const LEAST_SHARE_OF_SIDE = 0.25; // and of the strongest in its direction: complaint must not drown praise
 const LISTED = 6;
 
 /** A list item for each sentence of an answer. */
@@ -49,8 +50,15 @@ function mark(sentence, words, strongest) {
 function findMoved(answer) {
   const words = answer.explanation?.words ?? [];
   const size = (word) => Math.abs(word.effect);
-  const least = Math.max(LEAST_EFFECT, LEAST_SHARE * Math.max(...words.map(size)));
-  return words.filter((word) => size(word) >= least);
+  const strongest = (some) => Math.max(...some.map(size));
+  const least = Math.max(LEAST_EFFECT, LEAST_SHARE * strongest(words));
+  return ["up", "down"]
+    .map((kind) => words.filter((word) => direction(word) === kind))
+    .flatMap((side) => {
+      const leastOfSide = Math.max(least, LEAST_SHARE_OF_SIDE * strongest(side));
+      return side.filter((word) => size(word) >= leastOfSide);
+    })
+    .sort((a, b) => a.offset - b.offset);
 }
 
 const direction = (word) => (word.effect > 0 ? "up" : "down");

@@ -209,10 +209,7 @@ export const TEXTS = {
 /** Texts to begin with: of each language one of praise, one of both, one of neither. */
 export const EXAMPLES = [
   ["en", "I loved every minute of this film: warm, funny and beautifully acted."],
-  [
-    "en",
-    "The staff were friendly and the bed was comfortable. The room was noisy and the shower was broken.",
-  ],
+  ["en", "Lovely staff and a great breakfast. The room was noisy, though."],
   ["en", "The battery died after two days and nobody answered my emails. Never again 😡"],
   ["zh", "房间干净，服务热情，位置也方便，下次还会再来！"],
   ["zh", "味道很好，分量也足。就是送餐太慢了，汤都凉了。"],
